@@ -1,0 +1,1 @@
+"""Facts about values, computed over the graph and asked for by passes."""

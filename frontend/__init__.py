@@ -1,0 +1,1 @@
+"""Who asks: ``optimize()``, the ``torch.compile`` backend, capture, and the command."""

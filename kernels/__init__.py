@@ -1,0 +1,1 @@
+"""One folder per operator; found through ``lowering``'s registry."""

@@ -1,0 +1,1 @@
+"""From semantic operators to what runs: selection and the hand-over to Inductor."""
