@@ -1,0 +1,116 @@
+"""Fake values of nodes: computing them for new nodes, and comparing them.
+
+Metadata is computed by running the operator on the fake values of its arguments, in the mode (grad, autocast) the node
+stands in; no guard is added and no kernel runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import fx
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils import _pytree as pytree
+
+from .program import value_of
+
+
+def evaluate(node: fx.Node, mode: FakeTensorMode | None) -> Any:
+    """The fake value of a call, from its arguments' fake values; gradients are remembered only as a flag."""
+    args, kwargs = fx.node.map_aggregate((node.args, dict(node.kwargs)), _fake_argument)  # type: ignore[misc]
+    with mode or contextlib.nullcontext(), _quiet(mode):
+        value = node.target(*args, **kwargs)  # type: ignore[operator]
+    return pytree.tree_map_only(torch.Tensor, _forget_history, value)
+
+
+def same_type(left: Any, right: Any) -> bool:
+    """Whether two fake values agree in structure, dtype, device and shape (symbolic sizes by expression)."""
+    left_leaves, left_spec = pytree.tree_flatten(left)
+    right_leaves, right_spec = pytree.tree_flatten(right)
+    if len(left_leaves) != len(right_leaves) or left_spec.num_leaves != right_spec.num_leaves:
+        return False
+    return all(map(_same_leaf, left_leaves, right_leaves))
+
+
+def same_layout(left: torch.Tensor, right: torch.Tensor) -> bool:
+    """Whether strides agree on every dimension that has more than one element."""
+    triples = zip(left.shape, left.stride(), right.stride(), strict=True)
+    return all(str(a) == str(b) for size, a, b in triples if str(size) != "1")
+
+
+def type_text(value: Any) -> str:
+    """``f32[2, s0]`` of a tensor value; a tuple's parts in parentheses; ``int``, ``float``, ``bool`` for numbers."""
+    if isinstance(value, torch.Tensor):
+        return f"{dtype_text(value.dtype)}[{', '.join(map(str, value.shape))}]"
+    if isinstance(value, (list, tuple)):
+        return "(" + ", ".join(map(type_text, value)) + ("," if len(value) == 1 else "") + ")"
+    for kind, name in ((torch.SymBool, "bool"), (bool, "bool"), (torch.SymInt, "int"), (int, "int")):
+        if isinstance(value, kind):
+            return name
+    return "float" if isinstance(value, (float, torch.SymFloat)) else "any"
+
+
+DTYPE_NAMES: dict[torch.dtype, str] = {
+    torch.float64: "f64",
+    torch.float32: "f32",
+    torch.float16: "f16",
+    torch.bfloat16: "bf16",
+    torch.complex64: "c64",
+    torch.complex128: "c128",
+    torch.int64: "i64",
+    torch.int32: "i32",
+    torch.int16: "i16",
+    torch.int8: "i8",
+    torch.uint8: "u8",
+    torch.bool: "b1",
+}
+
+
+def dtype_text(dtype: torch.dtype) -> str:
+    """Short name of a dtype: ``f32``, ``bf16``, ``i64``, ``b1``."""
+    return DTYPE_NAMES.get(dtype, str(dtype).removeprefix("torch."))
+
+
+def _fake_argument(argument: Any) -> Any:
+    if not isinstance(argument, fx.Node):
+        return argument
+    value = value_of(argument)
+    if value is None and argument.op == "get_attr" and argument.graph.owning_module is not None:
+        value = argument.graph.owning_module
+        for part in str(argument.target).split("."):
+            value = getattr(value, part)
+    return value
+
+
+def _forget_history(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.grad_fn is None:
+        return tensor
+    return tensor.detach().requires_grad_(tensor.requires_grad)
+
+
+def _same_leaf(left: Any, right: Any) -> bool:
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        same_kind = left.dtype == right.dtype and left.device == right.device and left.dim() == right.dim()
+        return same_kind and all(str(a) == str(b) for a, b in zip(left.shape, right.shape, strict=True))
+    if isinstance(left, torch.Tensor) or isinstance(right, torch.Tensor):
+        return False
+    return str(left) == str(right)
+
+
+@contextlib.contextmanager
+def _quiet(mode: FakeTensorMode | None) -> Iterator[None]:
+    """Evaluate without leaving guards behind in the shape environment."""
+    shape_env = getattr(mode, "shape_env", None)
+    if shape_env is None:
+        yield
+        return
+    with shape_env.suppress_guards():
+        yield
+
+
+def is_fake(value: Any) -> bool:
+    """Whether a value is a fake tensor."""
+    return isinstance(value, FakeTensor)

@@ -1,0 +1,42 @@
+"""The rewrites, one per file, named as on the command line; a lazy table of them.
+
+``registry`` knows these and whatever other packages register under the entry-point group ``regraft.passes``.
+"""
+
+from ..compiler.registry import Registry
+
+_PACKAGE = __name__
+
+BUILTIN = {
+    name: f"{_PACKAGE}.{name.replace('-', '_')}:{class_name}"
+    for name, class_name in {
+        "canonicalise": "Canonicalise",
+        "fold-constants": "FoldConstants",
+        "fold-filters": "FoldFilters",
+        "fold-grouped-queries": "FoldGroupedQueries",
+        "raise-attention": "RaiseAttention",
+        "raise-gated-mlp": "RaiseGatedMlp",
+        "raise-long-conv": "RaiseLongConv",
+        "raise-norm": "RaiseNorm",
+        "raise-rotary": "RaiseRotary",
+        "raise-short-conv": "RaiseShortConv",
+    }.items()
+}
+
+DEFAULT = ",".join(
+    (
+        "canonicalise",
+        "fold-constants",
+        "raise-norm",
+        "raise-rotary",
+        "raise-attention",
+        "raise-gated-mlp",
+        "raise-long-conv",
+        "raise-short-conv",
+        "fold-filters",
+        "fold-grouped-queries",
+    )
+)
+"""The default pipeline: every pass in it is exact."""
+
+registry = Registry(BUILTIN, "regraft.passes")
