@@ -83,6 +83,15 @@ class Edit:
         node.meta["val"] = tensor if self.fake_mode is None else self.fake_mode.from_tensor(tensor, static_shapes=True)
         return node
 
+    def placeholder(self, name: str, value: Any) -> fx.Node:
+        """Insert an input after the last one; the caller adds its record to the program."""
+        last = [node for node in self.graph.nodes if node.op == "placeholder"][-1:]
+        with self.graph.inserting_after(*last) if last else self.graph.inserting_before(next(iter(self.graph.nodes))):
+            node = self.graph.placeholder(name)
+        self._adopt(node)
+        node.meta["val"] = value
+        return node
+
     def replace(self, old: fx.Node, new: fx.Node) -> None:
         """Give all users of ``old`` the value of ``new``; ``old`` is removed once nothing uses it.
 
