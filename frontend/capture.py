@@ -14,7 +14,7 @@ from torch import nn
 from torch.export.graph_signature import InputKind as ExportKind
 
 from ..compiler.errors import UnsupportedModelError
-from ..compiler.program import Input, InputKind, Program
+from ..compiler.program import Input, InputKind, Program, copy_module
 
 Inputs = Mapping[str, Any] | tuple[Any, ...]
 """Example inputs of a model: a tuple of positional arguments, or a mapping of keyword arguments."""
@@ -62,7 +62,8 @@ def from_exported(exported: torch.export.ExportedProgram, model: nn.Module | Non
         tied = first.get(fqn) if fqn is not None else None
         inputs.append(Input(spec.arg.name, kind, fqn, tied if tied != fqn else None))
     return Program(
-        exported.graph_module,
+        # Export's own module remembers its tracer, which cannot be pickled.
+        copy_module(exported.graph_module),
         inputs,
         door="export",
         in_spec=exported.call_spec.in_spec,
