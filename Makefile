@@ -40,5 +40,5 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(if $(HAS_TORCH),--system-site-packages) $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(if $(HAS_TORCH),,$(BIN)/python -m pip install --quiet "$(TORCH)")
-	$(BIN)/python -m pip install --quiet --editable ".[hf,report,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[hf,weights,report,dev]"
 	touch $@
