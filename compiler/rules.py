@@ -31,6 +31,8 @@ class Match:
     root: fx.Node
     nodes: tuple[fx.Node, ...]
     bindings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    shared: tuple[fx.Node, ...] = ()
+    """Those of the nodes that may have users outside the match; they stay for them."""
 
     def __getitem__(self, name: str) -> Any:
         """A binding by name."""
@@ -205,7 +207,7 @@ def illegal(match: Match, facts: Effects, *, shared_interior: bool) -> Decline |
     if not shared_interior:
         for node in match.nodes:
             outside = [user for user in node.users if user not in inside]
-            if node is not match.root and outside:
+            if node is not match.root and node not in match.shared and outside:
                 return Decline("interior-used", f"{node.name} is also used by {outside[0].name}", nearness=5)
     if len(facts.regions_of(match.nodes)) > 1:
         return Decline("crosses-region", "an autocast or grad-mode switch lies between the matched calls", nearness=5)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.export.graph_signature import InputKind as ExportKind
 
 from ..compiler.errors import UnsupportedModelError
@@ -18,6 +18,8 @@ from ..compiler.program import Input, InputKind, Program, copy_module
 
 Inputs = Mapping[str, Any] | tuple[Any, ...]
 """Example inputs of a model: a tuple of positional arguments, or a mapping of keyword arguments."""
+
+_ASSERT_METADATA = torch.ops.aten._assert_tensor_metadata.default
 
 _KINDS = {
     ExportKind.PARAMETER: InputKind.PARAMETER,
@@ -63,7 +65,7 @@ def from_exported(exported: torch.export.ExportedProgram, model: nn.Module | Non
         inputs.append(Input(spec.arg.name, kind, fqn, tied if tied != fqn else None))
     return Program(
         # Export's own module remembers its tracer, which cannot be pickled.
-        copy_module(exported.graph_module),
+        _without_assertions(copy_module(exported.graph_module)),
         inputs,
         door="export",
         in_spec=exported.call_spec.in_spec,
@@ -72,6 +74,16 @@ def from_exported(exported: torch.export.ExportedProgram, model: nn.Module | Non
         ranges={str(symbol): _bounds(limits) for symbol, limits in exported.range_constraints.items()},
         training=model.training if model is not None else False,
     )
+
+
+def _without_assertions(module: fx.GraphModule) -> fx.GraphModule:
+    """Drop the assertions export makes about every cast's input: the recorded types already say as much."""
+    for child in module.modules():
+        if isinstance(child, fx.GraphModule):
+            for node in child.graph.find_nodes(op="call_function", target=_ASSERT_METADATA):
+                child.graph.erase_node(node)
+            child.recompile()
+    return module
 
 
 def arguments(example_inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
