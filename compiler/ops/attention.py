@@ -109,7 +109,7 @@ def attention_lse(
     logits = _logits(q.to(dtype), k.to(dtype), scale, softcap)
     logits, empty = _hide(logits, bias, _visible(q, k, key_lengths, mask, offset, window))
     lse = logits.logsumexp(-1, keepdim=True)
-    weights = (logits - lse).exp().masked_fill(empty, 0.0)
+    weights = logits.softmax(-1).masked_fill(empty, 0.0)
     out = _grouped_matmul(weights, v.to(dtype)).to(q.dtype)
     return out, lse.masked_fill(empty, -math.inf).squeeze(-1).contiguous()
 
@@ -124,8 +124,9 @@ def _grouped_matmul(a: Tensor, b: Tensor) -> Tensor:
     heads, kv_heads, rows = a.shape[-3], b.shape[-3], a.shape[-2]
     if known(heads == kv_heads):
         return a @ b
-    stacked = a.reshape(*a.shape[:-3], kv_heads, heads // kv_heads * rows, a.shape[-1])
-    return (stacked @ b).reshape(*a.shape[:-3], heads, rows, b.shape[-1])
+    # unflatten and flatten, since one reshape over two dimensions guards on dynamic sizes
+    stacked = a.unflatten(-3, (kv_heads, heads // kv_heads)).flatten(-3, -2)
+    return (stacked @ b).unflatten(-2, (heads // kv_heads, rows)).flatten(-4, -3)
 
 
 def _share_batch(q: Tensor, kv: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ Circular takes ``fft_size`` as its period (0 for L) and, as ``rfft(k, n)`` does,
 HyenaDNA's "bidirectional" half-padding is circular with fft_size = 2 L and lag0 = -(L // 2): it sees no lag nearer than
 L // 2. A filter given over 2 L wrapped lags is circular with fft_size = 2 L.
 
-Hyena (arXiv 2302.10866), section 3; FlashFFTConv (arXiv 2311.05908), section 2; M2 (arXiv 2310.12109), section 4.
+Hyena (arXiv 2302.10866), section 3; FlashFFTConv (arXiv 2311.05908), section 2; M2 (arXiv 2310.12109).
 """
 
 # torch.fft and sym_max come without types.
@@ -147,10 +147,12 @@ def _fft_size(length: int, taps: int, taps_rev: int, lags: str, asked: int, lag0
     }[lags]
     least: int = length + latest
     for other in (length + earliest, taps, taps_rev):
-        if not known(other <= least):
+        if known(least <= other):
+            least = other
+        elif not known(other <= least):
             least = cast(int, torch.sym_max(least, other))
     if known(asked == 0):
-        return _fast(least) if isinstance(least, int) else least
+        return least if isinstance(least, torch.SymInt) else _fast(least)
     require("long_conv", "fft_size", not known(asked < least), f"at least {least} for lags {lags!r}, or 0", asked)
     return asked
 
