@@ -156,7 +156,6 @@ class Dispatch:
         """Calls answered by each variant."""
         self.misses: Counter[str] = Counter()
         """Calls that ran the original forward, by reason."""
-        self.enabled = True
         self._baseline: _State | None = None
 
     @property
@@ -176,8 +175,6 @@ class Dispatch:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the first variant that fits, or the original."""
-        if not self.enabled:
-            return self.original(*args, **kwargs)
         if self._baseline is None:
             self._baseline = _State.of(self.module)
         reason = self._baseline.changed()
@@ -300,16 +297,16 @@ def variant_of(
 
 @contextmanager
 def original_forward(model: nn.Module) -> Iterator[None]:
-    """Run the forward of the class inside, whatever variants the module has."""
-    dispatch = model.__dict__.get("forward")
-    if not isinstance(dispatch, Dispatch):
-        yield
-        return
-    dispatch.enabled, was = False, dispatch.enabled
+    """Inside, the model and its submodules run the forward of their class, whatever variants they have."""
+    held = [(owner, owner.__dict__["forward"]) for owner in model.modules() if "forward" in owner.__dict__]
+    taken = [(owner, forward) for owner, forward in held if isinstance(forward, Dispatch)]
+    for owner, _ in taken:
+        del owner.__dict__["forward"]
     try:
         yield
     finally:
-        dispatch.enabled = was
+        for owner, dispatch in taken:
+            owner.__dict__["forward"] = dispatch
 
 
 def call_by_name(
