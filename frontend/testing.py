@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..compiler.execute import execute
+from ..compiler.numerics import check_program
 from ..compiler.passes import Pass
 from ..compiler.pipeline import Pipeline, PipelineResult
 from ..compiler.program import Program
@@ -126,25 +126,9 @@ def check_example(pass_: RulePass, example: Example) -> None:
 def assert_no_worse(
     before: Program, after: Program, inputs: Sequence[Tensor], layout: Callable[[Tensor], Tensor] = torch.clone
 ) -> None:
-    """Compare two programs and their gradients on ``inputs``, each against the first one run in fp64.
-
-    ``layout`` lays out each input for the call; it must be differentiable and keep the values.
-    """
-    exact = _results(before, [_widened(tensor) for tensor in inputs], layout, widen=True)
-    old, new = _results(before, inputs, layout), _results(after, inputs, layout)
-    for at, (reference, was, now) in enumerate(zip(exact, old, new, strict=True)):
-        assert was.dtype == now.dtype, f"value {at}: {was.dtype} became {now.dtype}"
-        assert was.shape == now.shape, f"value {at}: {was.shape} became {now.shape}"
-        if not (now.dtype.is_floating_point or now.dtype.is_complex):
-            assert torch.equal(was, now), f"value {at} differs"
-            continue
-        scale = reference.abs().max() if reference.numel() else torch.zeros(())
-        floor = 4 * torch.finfo(now.dtype).eps * scale
-        was_error, now_error = ((value - reference).abs().nan_to_num(0).max() for value in (was, now))
-        assert torch.equal(was.isnan(), now.isnan()), f"value {at}: NaN in other places"
-        assert now_error <= 2 * was_error + floor, (
-            f"value {at}: error {now_error:.3g} against fp64, was {was_error:.3g} (floor {floor:.3g})"
-        )
+    """Hold a rewritten program and its gradients to the tolerance of an exact pass; ``layout`` as in the check."""
+    record = check_program(before, after, inputs, layout=layout)
+    assert record.ok, str(record)
 
 
 class _Wrapped(nn.Module):
@@ -164,57 +148,6 @@ def _dynamic_shapes(types: Sequence[str | Tensor]) -> tuple[Any, ...] | None:
         parts = [] if isinstance(text, Tensor) else text[text.index("[") + 1 : -1].split(",")
         shapes.append({at: torch.export.Dim.DYNAMIC for at, part in enumerate(parts) if "=" in part} or None)
     return tuple(shapes) if any(shapes) else None
-
-
-def _results(
-    program: Program, inputs: Sequence[Tensor], layout: Callable[[Tensor], Tensor], *, widen: bool = False
-) -> list[Tensor]:
-    """Outputs, then gradients with respect to every floating-point input, of one run on copies of the inputs."""
-    module = program.copy()
-    if widen:
-        widen_dtypes(module)
-    leaves = [tensor.detach().clone().requires_grad_(_differentiable(tensor)) for tensor in inputs]
-    torch.manual_seed(0)
-    outputs = execute(module, [layout(leaf) for leaf in leaves])
-    tensors = [value for value in outputs if isinstance(value, Tensor)]
-    total = sum((_weigh(value) for value in tensors if value.requires_grad), torch.zeros(()))
-    wanted = [leaf for leaf in leaves if leaf.requires_grad]
-    gradients: Sequence[Tensor | None] = ()
-    if wanted and total.requires_grad:
-        gradients = torch.autograd.grad(total, wanted, allow_unused=True)
-    return [value.detach() for value in tensors] + [value.detach() for value in gradients if value is not None]
-
-
-def widen_dtypes(program: Program) -> None:
-    """Make every cast and factory in the graph compute in fp64 (complex128) instead of a narrower float."""
-    wider = {torch.complex64: torch.complex128}
-    wider |= dict.fromkeys((torch.float16, torch.bfloat16, torch.float32), torch.float64)
-    for _, module in program.graphs():
-        for node in module.graph.nodes:
-            node.args = torch.fx.node.map_aggregate(node.args, lambda arg: _wider(arg, wider))
-            node.kwargs = torch.fx.node.map_aggregate(node.kwargs, lambda arg: _wider(arg, wider))
-    program.recompile()
-
-
-def _wider(argument: Any, wider: dict[torch.dtype, torch.dtype]) -> Any:
-    return wider.get(argument, argument) if isinstance(argument, torch.dtype) else argument
-
-
-def _weigh(value: Tensor) -> Tensor:
-    """A scalar that depends on every element with a different weight."""
-    real = torch.view_as_real(value) if value.is_complex() else value
-    weights = torch.linspace(-1, 1, real.numel(), dtype=torch.float64).view(real.shape).cos()
-    return (real.double() * weights).sum()
-
-
-def _widened(tensor: Tensor) -> Tensor:
-    if tensor.is_complex():
-        return tensor.to(torch.complex128)
-    return tensor.double() if tensor.is_floating_point() else tensor
-
-
-def _differentiable(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def _strided(tensor: Tensor) -> Tensor:
