@@ -79,7 +79,7 @@ def _check_vector(name: str, argument: str, value: Tensor | None) -> None:
 
 
 def _rms_examples() -> list[Call]:
-    x, weight = torch.linspace(-2, 3, 2 * 3 * 7).reshape(2, 3, 7), torch.linspace(0.5, 1.5, 7)
+    x, weight = torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(0)), torch.linspace(0.5, 1.5, 7)
     return [
         ((x,), {}),
         ((x, weight), {"eps": 1e-5}),
@@ -89,7 +89,8 @@ def _rms_examples() -> list[Call]:
 
 
 def _layer_examples() -> list[Call]:
-    x, weight, bias = torch.linspace(-2, 3, 2 * 3 * 7).reshape(2, 3, 7), torch.linspace(0.5, 1.5, 7), torch.ones(7)
+    x, weight = torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(0)), torch.linspace(0.5, 1.5, 7)
+    bias = torch.ones(7)
     return [
         ((x,), {}),
         ((x, weight, bias), {"eps": 1e-6}),

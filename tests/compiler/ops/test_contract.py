@@ -106,7 +106,11 @@ def test_is_one_node_in_the_graph_dynamo_hands_over(op, args, kwargs):
 def test_gradients_agree_with_finite_differences(op, args, kwargs):
     function, tensors = as_function(op, args, in_double(kwargs))
     tensors = [differentiable(double(t)) for t in tensors]
-    assert torch.autograd.gradcheck(function, tensors, fast_mode=True)
+
+    def finite(*tensors):
+        return tuple(out.masked_fill(out == -torch.inf, 0.0) for out in outputs(function(*tensors)))
+
+    assert torch.autograd.gradcheck(finite, tensors, fast_mode=True)
 
 
 @every_call

@@ -140,3 +140,18 @@ def test_bad_parts_are_named():
         merge_lse([out, out], [lse])
     with pytest.raises(ValueError, match="an lse must be of rank 1, got rank 2"):
         merge_lse([out], [lse[:, None]])
+
+
+def test_lengths_may_be_dynamic():
+    class Model(torch.nn.Module):
+        def forward(self, a, b, c, d):
+            return merge_lse([a, b], [c, d])
+
+    dims = {0: torch.export.Dim("batch"), 1: torch.export.Dim("time")}
+
+    def inputs(batch, time):
+        return *torch.randn(2, batch, time, 3), *torch.randn(2, batch, time)
+
+    program = torch.export.export(Model(), inputs(2, 5), dynamic_shapes=(dims,) * 4)
+    other = inputs(3, 11)
+    torch.testing.assert_close(program.run_decompositions().module()(*other), Model()(*other))
