@@ -110,6 +110,10 @@ class Edit:
         old.replace_all_uses_with(new)
         self.replaced.append(old)
 
+    def remove(self, node: fx.Node) -> None:
+        """Remove a node that nothing uses when the edit ends, unless it has an effect."""
+        self.replaced.append(node)
+
     def finish(self) -> list[fx.Node]:
         """Remove what nothing uses any more, the replaced nodes and all that only they used; returns the removed."""
         removed: list[fx.Node] = []

@@ -82,6 +82,8 @@ class Rule(ABC):
     """Operator name in the site's handle; that of the root when empty."""
     shared_interior: ClassVar[bool] = False
     """Whether interior values may have users outside the match (they are then computed twice)."""
+    housekeeping: ClassVar[bool] = False
+    """Whether a rewrite goes without a remark, because it tidies and decides nothing."""
     examples: ClassVar[tuple[Example, ...]] = ()
 
     @abstractmethod
@@ -197,7 +199,8 @@ def _settle(rule: Rule, outcome: Match | Decline, site: Site, facts: Effects, ct
         edit.replace(outcome.root, rule.rewrite(outcome, edit))
         facts.insert(edit.made, outcome.root)
     statistics.rewrites += 1
-    ctx.passed(site, "rewritten", message, rule=rule.name)
+    if not rule.housekeeping:
+        ctx.passed(site, "rewritten", message, rule=rule.name)
     return True
 
 
