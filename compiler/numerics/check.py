@@ -128,8 +128,8 @@ def _values(exact: Observation, was: Observation, now: Observation) -> Iterator[
     for name in [*was.gradients, *(name for name in now.gradients if name not in was.gradients)]:
         present = was.gradients[name] if name in was.gradients else now.gradients[name]
         zeros = torch.zeros_like(present)
-        triple = (run.gradients.get(name, zeros) for run in (exact, was, now))
-        yield f"gradient of {name}", "gradient", *triple
+        reference, old, new = (run.gradients.get(name, zeros) for run in (exact, was, now))
+        yield f"gradient of {name}", "gradient", reference, old, new
 
 
 def _against_trials(
