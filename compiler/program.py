@@ -131,7 +131,9 @@ def module_path(node: fx.Node) -> str:
     stack = cast("dict[str, tuple[str, Any]] | None", node.meta.get("nn_module_stack"))
     if not stack:
         return ""
-    return clean_path(next(reversed(stack.values()))[0])
+    path = clean_path(next(reversed(stack.values()))[0])
+    # torch.export's mark on nodes that no module made.
+    return "" if path == "_empty_nn_module_stack_from_metadata_hook" else path
 
 
 def clean_path(source: str) -> str:
