@@ -29,20 +29,22 @@ def rewrite(
     inputs: Sequence[Any] = (),
     *,
     check: Check = "off",
+    gradients: bool | None = None,
     selection: Selection | None = None,
     instruments: Sequence[Instrument] = (),
     device: torch.device | None = None,
 ) -> Report:
     """Rewrite ``program`` in place and report.
 
-    ``inputs`` are the leaves of the call, needed for a numeric check, which works on copies of them.
+    ``inputs`` are the leaves of the call, needed for a numeric check, which works on copies of them. ``gradients``
+    says whether it compares those too; by default it does so for a program in training mode.
     Raises :class:`~regraft.compiler.errors.NumericsError` when a pass is outside what its class allows.
     """
     checker = None
     if check != "off":
         from ..compiler.numerics import NumericsInstrument
 
-        checker = NumericsInstrument(inputs, mode=check)
+        checker = NumericsInstrument(inputs, mode=check, gradients=program.training if gradients is None else gradients)
     watching = [*instruments, *([checker] if checker else [])]
     result = pipeline.run(program, selection=selection, instruments=watching, device=device)
     program.recompile()
