@@ -180,9 +180,8 @@ def _compile(
 def _fail(report: Report, error: Exception) -> None:
     text = f"{type(error).__name__}: {error}"
     report.failure = text
-    report.remarks.append(
-        Remark("failure", "backend", "", "internal-error", text, unblock="REGRAFT_STRICT=1 raises it")
-    )
+    remark = Remark("failure", "backend", "", "internal-error", text, unblock="REGRAFT_STRICT=1 raises it")
+    report.remarks.append(remark)
     log.warning("compiling the untouched graph with Inductor", exc_info=error)
     if not any(earlier.failure for earlier in _reports):
         warnings.warn(

@@ -6,7 +6,9 @@ autocast and no-grad regions as higher-order operators, weights lifted to placeh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -36,14 +38,20 @@ def capture(model: nn.Module, example_inputs: Inputs, *, dynamic_shapes: Any = N
     :class:`~regraft.compiler.errors.UnsupportedModelError` with every reason found when the model cannot be exported.
     """
     args, kwargs = arguments(example_inputs)
+    _know_caches()
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), _custom_backwards() as found:
             exported = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
     except Exception as error:
         raise UnsupportedModelError(
             f"{type(model).__name__} cannot be exported: {type(error).__name__}: {error}",
             hint="compile it with torch.compile(model, backend='regraft'), which allows graph breaks",
         ) from error
+    if found:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} cannot be exported: the backward of {', '.join(sorted(found))} would be lost",
+            hint="torch.compile(model, backend='regraft') keeps it; for inference, model.requires_grad_(False) first",
+        )
     return from_exported(exported, model)
 
 
@@ -84,6 +92,37 @@ def _without_assertions(module: fx.GraphModule) -> fx.GraphModule:
                 child.graph.erase_node(node)
             child.recompile()
     return module
+
+
+def _know_caches() -> None:
+    """Let ``torch.export`` see into the ``DynamicCache`` of transformers, when that is loaded."""
+    if "transformers.cache_utils" in sys.modules:
+        from transformers.integrations.executorch import register_dynamic_cache_export_support
+
+        register_dynamic_cache_export_support()
+
+
+@contextmanager
+def _custom_backwards() -> Iterator[set[str]]:
+    """Names of the ``autograd.Function`` classes that are applied to something that wants a gradient meanwhile.
+
+    ``torch.export`` records the forward of such a class as plain operators, and with it the wrong gradient.
+    """
+    apply = torch.autograd.Function.__dict__["apply"]
+    found: set[str] = set()
+
+    def noting(cls: type, *args: Any, **kwargs: Any) -> Any:
+        wanted = any(isinstance(arg, torch.Tensor) and arg.requires_grad for arg in (*args, *kwargs.values()))
+        # Torch's own (torch.cond, checkpointing) are known to the export.
+        if wanted and not cls.__module__.startswith("torch."):
+            found.add(cls.__name__)
+        return apply.__get__(None, cls)(*args, **kwargs)
+
+    torch.autograd.Function.apply = classmethod(noting)  # type: ignore[method-assign]
+    try:
+        yield found
+    finally:
+        torch.autograd.Function.apply = apply  # type: ignore[method-assign]
 
 
 def arguments(example_inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -1,9 +1,9 @@
 """Bring a Dynamo graph to the normal form: pre-dispatch ATen, node by node.
 
-Each torch-level node is traced alone (``make_fx(pre_dispatch=True)`` on fake copies of its inputs) and its operators are
-spliced in where it stood; equal nodes are traced once. Higher-order operators, mode switches, ``autograd.Function`` and
-functorch regions are copied as they are, and so is whatever cannot be traced alone, with a remark. Nothing is removed
-or reordered: the graph is not functional, and an in-place write has no user.
+Each torch-level node is traced alone (``make_fx(pre_dispatch=True)`` on fake copies of its inputs) and its operators
+are spliced in where it stood; equal nodes are traced once. Higher-order operators, mode switches, ``autograd.Function``
+and functorch regions are copied as they are, and so is whatever cannot be traced alone, with a remark. Nothing is
+removed or reordered: the graph is not functional, and an in-place write has no user.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ..compiler.values import same_type, type_text
 NORMALISED_BODIES = {"tag_activation_checkpoint", "invoke_subgraph", "cond", "wrap"}
 """Higher-order operators whose bodies are plain code of the user, and are normalised too."""
 
+_USAGE_LOG = torch._C._log_api_usage_once
 _INHERITED = ("nn_module_stack", "stack_trace", "source_fn_stack", "custom")
 _ENTER_TRANSFORM = ("_vmap_increment_nesting", "_grad_increment_nesting", "_jvp_increment_nesting")
 _EXIT_TRANSFORM = ("_vmap_decrement_nesting", "_grad_decrement_nesting", "_jvp_decrement_nesting")
@@ -103,6 +104,8 @@ class _Normaliser:
         unstable = _reshaped_in_place(gm.graph)
         for node in gm.graph.nodes:
             modes.step(node)
+            if node.target is _USAGE_LOG:
+                continue
             if _picks_part(node, env):
                 env[node] = env[node.args[0]][node.args[1]]
                 continue
@@ -206,8 +209,25 @@ def _trace(node: fx.Node, sources: list[fx.Node], mode: FakeTensorMode, modes: _
     with mode, ExitStack() as stack:
         modes.enter(stack)
         traced = make_fx(call, pre_dispatch=True)(*(_stand_in(leaf) for leaf in leaves))
+    _tidy(traced, mode)
     _check(traced.graph, node, result_spec[-1])
     return _Traced(traced.graph, result_spec[-1])
+
+
+def _tidy(traced: fx.GraphModule, mode: FakeTensorMode) -> None:
+    """Write scalars that were made into tensors (``x[0] = 3``) as operators, and leave out torch's usage log."""
+    for inner in traced.graph.nodes:
+        if inner.target is _USAGE_LOG:
+            traced.graph.erase_node(inner)
+        elif inner.op == "get_attr":
+            value = getattr(traced, str(inner.target))
+            if isinstance(value, torch.Tensor) and value.dim() == 0 and not isinstance(value, FakeTensor):
+                with traced.graph.inserting_before(inner):
+                    options = {"dtype": value.dtype, "device": value.device}
+                    made = traced.graph.call_function(torch.ops.aten.scalar_tensor.default, (value.item(),), options)
+                made.meta["val"] = mode.from_tensor(value)
+                inner.replace_all_uses_with(made)
+                traced.graph.erase_node(inner)
 
 
 def _check(graph: fx.Graph, node: fx.Node, spec: pytree.TreeSpec) -> None:
@@ -239,12 +259,12 @@ def _leaves(node: fx.Node) -> tuple[list[fx.Node], list[Any]]:
 
 def _type_key(value: Any) -> Any:
     """What a trace depends on in one value, hashable."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_type_key, value))
     if not isinstance(value, torch.Tensor):
-        return (
-            (type(value).__name__, str(value)) if not isinstance(value, (list, tuple)) else tuple(map(_type_key, value))
-        )
+        return (type(value).__name__, str(value))
     layout = (*map(str, value.shape), "/", *map(str, value.stride()))
-    return (value.dtype, value.device, layout, value.is_conj(), value.is_neg(), value.requires_grad)
+    return (value.dtype, value.device, layout, value.is_conj(), value.is_neg())
 
 
 def _stand_in(value: Any) -> Any:

@@ -22,6 +22,12 @@ GRAD_SWITCH = torch._C._set_grad_enabled
 ENTER_AUTOCAST = torch.amp.autocast_mode._enter_autocast
 EXIT_AUTOCAST = torch.amp.autocast_mode._exit_autocast
 
+# Schemas that do not own up to writing their running statistics while the named flag is set.
+_RUNNING_STATISTICS = {torch.ops.aten.batch_norm: "training", torch.ops.aten.instance_norm: "use_input_stats"}
+_OPAQUE_WRITERS = {"triton_kernel_wrapper_mutation"}
+_IN_PLACE_OPERATORS = {"setitem", "delitem", "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow"}
+_IN_PLACE_OPERATORS |= {"iand", "ior", "ixor", "ilshift", "irshift", "imatmul"}
+
 
 @dataclass(frozen=True)
 class Region:
@@ -94,6 +100,10 @@ def mutated(node: fx.Node) -> list[fx.Node]:
         return list(node.all_input_nodes) if node.op in ("call_method", "call_module") else []
     target = node.target
     if isinstance(target, torch._ops.OpOverload):
+        if target.overloadpacket in _RUNNING_STATISTICS:
+            updates = bool(_flag(node, _RUNNING_STATISTICS[target.overloadpacket]))
+            statistics = (_flag(node, "running_mean"), _flag(node, "running_var"))
+            return [value for value in statistics if updates and isinstance(value, fx.Node)]
         if not target._schema.is_mutable:
             return []
         written: list[fx.Node] = []
@@ -101,15 +111,14 @@ def mutated(node: fx.Node) -> list[fx.Node]:
             if argument.alias_info is not None and argument.alias_info.is_write:
                 value: Any = node.args[at] if at < len(node.args) else node.kwargs.get(argument.name)
                 written += [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, fx.Node)]
-        # Batch norm writes its running statistics only while training.
-        if target.overloadpacket is torch.ops.aten.batch_norm and not _flag(node, "training"):
-            return []
         return written
     if isinstance(target, torch._ops.HigherOrderOperator):
         bodies = [_body(arg) for arg in node.all_input_nodes]
         if any(body is not None and _has_mutation(body) for body in bodies):
             return [arg for arg, body in zip(node.all_input_nodes, bodies, strict=True) if body is None]
-    return []
+        return list(node.all_input_nodes) if target.name() in _OPAQUE_WRITERS else []
+    # A function of Python or torch that the capture left as it was.
+    return [] if _is_pure(target) else _tensors(node)
 
 
 def is_random(node: fx.Node) -> bool:
@@ -168,7 +177,7 @@ def aliases(node: fx.Node) -> list[fx.Node]:
     if isinstance(target, torch._ops.HigherOrderOperator):
         return [arg for arg in node.all_input_nodes if tensor_of(arg) is not None]
     if not isinstance(target, torch._ops.OpOverload):
-        return []
+        return _tensors(node)
     shared: list[fx.Node] = []
     returned = {name for value in target._schema.returns if value.alias_info for name in value.alias_info.before_set}
     for at, argument in enumerate(target._schema.arguments):
@@ -177,6 +186,16 @@ def aliases(node: fx.Node) -> list[fx.Node]:
             value: Any = node.args[at] if at < len(node.args) else node.kwargs.get(argument.name)
             shared += [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, fx.Node)]
     return shared
+
+
+def _is_pure(target: Any) -> bool:
+    """Whether a plain function is one of Python's operators that writes nothing."""
+    name = getattr(target, "__name__", "")
+    return getattr(target, "__module__", "") == "_operator" and name not in _IN_PLACE_OPERATORS
+
+
+def _tensors(node: fx.Node) -> list[fx.Node]:
+    return [source for source in node.all_input_nodes if tensor_of(source) is not None]
 
 
 def _body(node: fx.Node) -> fx.Graph | None:
