@@ -23,17 +23,18 @@ BUILTIN = {
     }.items()
 }
 
+# Filters are raised before constants are folded, which would hide them; masks are folded before attention is raised.
 DEFAULT = ",".join(
     (
         "canonicalise",
-        "fold-constants",
         "raise-norm",
         "raise-rotary",
-        "raise-attention",
-        "raise-gated-mlp",
         "raise-long-conv",
         "raise-short-conv",
         "fold-filters",
+        "fold-constants",
+        "raise-attention",
+        "raise-gated-mlp",
         "fold-grouped-queries",
     )
 )
