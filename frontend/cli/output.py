@@ -1,0 +1,24 @@
+"""Writing a program in the format its file's name asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...compiler.text import print_program
+from ..models import Subject
+from .files import write
+
+FORMATS = (".ir.py", ".pt2")
+
+
+def write_program(path: Path, subject: Subject) -> None:
+    """Write the subject's program as text, or as an exported program with its weights and inputs."""
+    if path.name.endswith(".ir.py"):
+        write(path, print_program(subject.program))
+        return
+    import torch
+
+    from ..capture import to_exported
+
+    exported = to_exported(subject.program, subject.inputs)
+    write(path, lambda temporary: torch.export.save(exported, temporary))

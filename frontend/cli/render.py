@@ -1,0 +1,97 @@
+"""What a user sees: tables, JSON, progress, and the line that names the next command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_WIDE = 10_000
+"""Columns assumed off a terminal, so that no name is ever cut or folded there."""
+
+Cell = str | int | float | Text | None
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console on ``stream`` (stdout by default); plain and wide when that is not a terminal."""
+    out: TextIO = stream or sys.stdout
+    return Console(file=out, width=None if out.isatty() else _WIDE, highlight=False, markup=False, emoji=False)
+
+
+def say(text: str | Text, style: str | None = None) -> None:
+    """One paragraph of the result."""
+    console().print(text, style=style, soft_wrap=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str = "", style: str = "") -> None:
+    """Print a table; a column whose name ends in ``>`` is aligned to the right. Names fold, they are not cut."""
+    rows = [[_cell(cell) for cell in row] for row in rows]
+    made = Table(box=None, header_style="bold", title=title or None, title_justify="left", pad_edge=False, style=style)
+    for name in columns:
+        right = name.endswith(">")
+        made.add_column(name.rstrip(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
+    for row in rows:
+        made.add_row(*row)
+    console().print(made)
+
+
+def emit_json(data: Any) -> None:
+    """The whole result on stdout as JSON."""
+    print(json.dumps(data, indent=2, default=str))
+
+
+def note(text: str) -> None:
+    """Something said about the result, on stderr."""
+    console(sys.stderr).print(text, style="dim", soft_wrap=True)
+
+
+def next_command(options: Any, *words: str) -> None:
+    """Name a useful next command; silent beside ``--json``."""
+    if not options.json:
+        note(f"next: {shlex.join(['regraft', *words])}")
+
+
+@contextmanager
+def progress(message: str) -> Iterator[None]:
+    """A spinner on stderr while something slow runs; nothing off a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with console(sys.stderr).status(f"{message} ..."):
+        yield
+
+
+def milliseconds(seconds: float) -> str:
+    """``3.1 ms``, ``2.41 s``."""
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def quantity(value: float, unit: str = "") -> str:
+    """``1.2 k``, ``15.2 M``, ``3.4 G`` with a unit."""
+    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.1f} {prefix}{unit}"
+    return f"{value:g} {unit}".rstrip()
+
+
+def place(where: str) -> str:
+    """A ``file:line`` relative to the working directory when it lies inside, or from the package's root."""
+    for root, prefix in ((Path.cwd(), ""), (Path(__file__).parents[2], "regraft/")):
+        if where.startswith(f"{root}{os.sep}"):
+            return prefix + where[len(str(root)) + 1 :]
+    return where
+
+
+def _cell(value: Cell) -> str | Text:
+    if isinstance(value, Text):
+        return value
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
