@@ -1,7 +1,7 @@
 """What can be computed before the call: values that depend on no input, and values that depend on weights alone.
 
 - :func:`constants` marks both over the outermost graph.
-- :func:`evaluate` computes a value that depends on no input, for real.
+- :func:`evaluate` computes a value that depends on no input, for real; :func:`constant_value` does so if it can.
 - :func:`does_work` tells a computation worth keeping the result of from one a kernel repeats for free.
 
 Nothing that is random, written in place, or computed under a flat autocast region is marked.
@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
 from ..program import InputKind, Program, tensor_of, value_of
-from .effects import changes_mode, effects, is_random, mutated
+from .effects import aliases, changes_mode, effects, is_random, mutated
 
 aten = torch.ops.aten
 
@@ -147,6 +147,28 @@ def evaluate(node: fx.Node, memo: dict[fx.Node, Any] | None = None) -> Any:
                 args, kwargs = fx.map_arg((each.args, dict(each.kwargs)), memo.__getitem__)  # type: ignore[misc]
                 memo[each] = each.target(*args, **kwargs)  # type: ignore[operator]
     return memo[node]
+
+
+def constant_value(node: Any) -> torch.Tensor | None:
+    """The real tensor of a node that depends on no input, in any graph, or ``None``."""
+    if not isinstance(node, fx.Node) or tensor_of(node) is None:
+        return None
+    seen: set[fx.Node] = set()
+    stack = [node]
+    while stack:
+        each = stack.pop()
+        if each in seen:
+            continue
+        if (each.op != "get_attr" and not (each.op == "call_function" and _pure(each))) or is_written(each):
+            return None
+        seen.add(each)
+        stack += each.all_input_nodes
+    return evaluate(node)
+
+
+def is_written(node: fx.Node) -> bool:
+    """Whether anything writes a value in place, directly or through a view of it."""
+    return any(node in mutated(user) or (node in aliases(user) and is_written(user)) for user in node.users)
 
 
 def ancestors(node: fx.Node, known: dict[fx.Node, Any]) -> list[fx.Node]:
