@@ -51,9 +51,9 @@ def long_conv(
 ) -> Tensor:
     """post_gate * (k conv x + skip[..., None] * x) with x = pre_gate * u, as long as u and in x's dtype.
 
-    skip is [H], the gates broadcast to u. Convolution and skip are computed in ``compute_dtype``, by default fp64 if x
-    or k is fp64, else fp32; the gates multiply as ATen promotes them. ``fft_size=0`` takes the next size with small
-    factors.
+    skip is [H], or has leading dimensions as k may; the gates broadcast to u. Convolution and skip are computed in
+    ``compute_dtype``, by default fp64 if x or k is fp64, else fp32; the gates multiply as ATen promotes them.
+    ``fft_size=0`` takes the next size with small factors.
 
     Raises ``ValueError`` for unknown lags, k_rev given or missing against the lags, a lag0 the lags do not use, ranks
     that do not fit, or an fft_size known to be too small.
@@ -61,7 +61,7 @@ def long_conv(
     _check(u, k, k_rev, lags, lag0)
     x = u if pre_gate is None else u * pre_gate
     dtype = compute_dtype or accumulation_dtype([x.dtype, k.dtype])
-    size = _fft_size(x.shape[-1], k.shape[-1], 0 if k_rev is None else k_rev.shape[-1], lags, fft_size, lag0)
+    size = transform_size(x.shape[-1], k.shape[-1], 0 if k_rev is None else k_rev.shape[-1], lags, fft_size, lag0)
     if lags == "causal" and known(k.shape[-1] > x.shape[-1]):
         k = k[..., : x.shape[-1]]  # later taps reach no output, but would wrap around
     k_f = spectrum(k.to(dtype), None if k_rev is None else k_rev.to(dtype), lags=lags, fft_size=size, lag0=lag0)
@@ -130,7 +130,7 @@ def _apply(x: Tensor, k_f: Tensor, skip: Tensor | None, post_gate: Tensor | None
     return y if post_gate is None else y * post_gate
 
 
-def _fft_size(length: int, taps: int, taps_rev: int, lags: str, asked: int, lag0: int) -> int:
+def transform_size(length: int, taps: int, taps_rev: int, lags: str, asked: int, lag0: int) -> int:
     """The size of the transform: as asked, else the next fast one at which no lag wraps around on to another output."""
     if lags == "circular":
         size = length if known(asked == 0) else asked

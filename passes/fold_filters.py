@@ -1,0 +1,136 @@
+"""Compute the spectra of long filters once, before the call, where the filters depend on weights alone.
+
+Hyena's filters are the output of an MLP over positions (arXiv 2302.10866, section 3.3), S4's and M2's of a kernel
+generator: at batch 1 computing them costs more than applying them. In eval programs with weights at hand the filter,
+its lag map and its transform move into the prelude, and the site becomes ``long_conv_spectrum``. The runner repeats
+the prelude whenever a weight it reads has changed, and lets gradients through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from ..compiler.analysis.constants import constants
+from ..compiler.calls import bind
+from ..compiler.ops.long_conv import spectrum, transform_size
+from ..compiler.ops.registry import accumulation_dtype
+from ..compiler.passes import Numerics, Pass, PassContext
+from ..compiler.prelude import hoist
+from ..compiler.program import Program, tensor_of
+from ..compiler.rewriter import Edit
+from ..compiler.rules import Decline
+
+LONG_CONV = torch.ops.regraft.long_conv.default
+LONG_CONV_SPECTRUM = torch.ops.regraft.long_conv_spectrum.default
+
+
+@dataclass(frozen=True)
+class FoldFilters(Pass):
+    """Compute the spectra of long filters once, before the call, where they depend on weights alone."""
+
+    name: ClassVar[str] = "fold-filters"
+    numerics: ClassVar[Numerics] = Numerics.EXACT
+    may_change_inputs: ClassVar[bool] = True
+    max_bytes: int = 256 * 2**20
+    """Spectra larger than this are computed at every call."""
+
+    def run(self, program: Program, ctx: PassContext) -> None:
+        """Fold every site whose filter is settled before the call."""
+        sites = ctx.sites(program, LONG_CONV)
+        settled = constants(program).weights_only if sites else {}
+        folded: dict[Any, fx.Node] = {}
+        for site in sites:
+            call = bind(site.node)
+            reason = _unfit(program, site.module, call, settled) or self._too_large(call)
+            if reason is not None:
+                details = {"numbers": reason.numbers, "unblock": reason.unblock}
+                ctx.missed(site, reason.code, reason.message, **details)
+                continue
+            with ctx.edit(site.node, "filter-spectrum", site) as edit:
+                key = (*(call[name] for name in ("k", "k_rev", "lags", "lag0")), _size(call), _dtype(call))
+                if key not in folded:
+                    folded[key] = _spectrum(edit, call)
+                (length,) = tensor_of(call["u"]).shape[-1:]
+                args = (call["u"], folded[key], call["skip"], call["pre_gate"], call["post_gate"])
+                result = edit.call(LONG_CONV_SPECTRUM, *args, fft_size=_size(call), length=length)
+                edit.replace(site.node, result)
+                if folded[key].op != "placeholder":
+                    (folded[key],) = hoist(program, edit, [folded[key]])
+            message = f"the spectrum of {_size(call)} points depends on weights alone"
+            ctx.passed(site, "folded", message, rule="filter-spectrum", numbers={"bytes": _bytes(call)})
+
+    def _too_large(self, call: dict[str, Any]) -> Decline | None:
+        size = _bytes(call)
+        if size <= self.max_bytes:
+            return None
+        numbers = {"bytes": size, "max_bytes": self.max_bytes}
+        message = f"the spectrum would take {size} bytes, more than {self.max_bytes}"
+        return Decline("too-large", message, numbers, unblock=f"fold-filters{{max-bytes={size}}}")
+
+
+def _unfit(program: Program, module: fx.GraphModule, call: dict[str, Any], settled: Any) -> Decline | None:
+    """Why the filter of a site cannot be computed before the call, if it cannot."""
+    if program.training:
+        return Decline("training-mode", "the filter changes while training", unblock="model.eval()")
+    if program.weights is None:
+        return Decline(
+            "weights-not-at-hand",
+            "the graph was captured without the values of its weights",
+            unblock="regraft.optimize(model, example_inputs)",
+        )
+    if module is not program.module:
+        return Decline("nested-body", "the convolution is inside a nested region")
+    for name in ("k", "k_rev"):
+        if call[name] is not None and call[name] not in settled:
+            return Decline("filter-from-input", f"{call[name].name} depends on the inputs of the call")
+    sizes = [tensor_of(call["u"]).shape[-1], *tensor_of(call["k"]).shape, call["fft_size"], call["lag0"]]
+    if not all(isinstance(size, int) for size in sizes):
+        return Decline("length-dynamic", "the size of the transform depends on a symbolic length")
+    return None
+
+
+def _spectrum(edit: Edit, call: dict[str, Any]) -> fx.Node:
+    """Insert the computation of a site's spectrum."""
+    dtype, size, length = _dtype(call), _size(call), tensor_of(call["u"]).shape[-1]
+    causal = call["lags"] == "causal"
+
+    def compute(*filters: Tensor) -> Tensor:
+        k, k_rev = (*(taps if taps.dtype == dtype else taps.to(dtype) for taps in filters), None)[:2]
+        if causal and k.shape[-1] > length:
+            k = k[..., :length]  # later taps reach no output, but would wrap around
+        return spectrum(k, k_rev, lags=call["lags"], fft_size=size, lag0=call["lag0"])
+
+    return _inline(edit, compute, *(call[name] for name in ("k", "k_rev") if call[name] is not None))
+
+
+def _inline(edit: Edit, function: Callable[..., Tensor], *nodes: fx.Node) -> fx.Node:
+    """Insert the calls a function makes on the values of some nodes; returns that of its result."""
+    with edit.fake_mode:
+        traced = make_fx(function, pre_dispatch=True)(*(tensor_of(node) for node in nodes))
+    values: dict[fx.Node, Any] = dict(zip(traced.graph.find_nodes(op="placeholder"), nodes, strict=True))
+    for node in (node for node in traced.graph.nodes if node.op == "call_function"):
+        args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
+        values[node] = edit.call(node.target, *args, **kwargs)
+    return values[traced.graph.output_node().args[0]]
+
+
+def _size(call: dict[str, Any]) -> int:
+    taps_rev = 0 if call["k_rev"] is None else tensor_of(call["k_rev"]).shape[-1]
+    lengths = (tensor_of(call["u"]).shape[-1], tensor_of(call["k"]).shape[-1], taps_rev)
+    return transform_size(*lengths, call["lags"], call["fft_size"], call["lag0"])
+
+
+def _dtype(call: dict[str, Any]) -> torch.dtype:
+    gates = [tensor_of(call[name]) for name in ("u", "pre_gate", "k") if call[name] is not None]
+    return call["compute_dtype"] or accumulation_dtype([tensor.dtype for tensor in gates])
+
+
+def _bytes(call: dict[str, Any]) -> int:
+    rows = tensor_of(call["k"]).numel() // tensor_of(call["k"]).shape[-1]
+    return rows * (_size(call) // 2 + 1) * 2 * _dtype(call).itemsize
