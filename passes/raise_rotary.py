@@ -2,8 +2,8 @@
 
 ``rotated`` maps pairs (a, b) to (-b, a). Half-split pairs come as ``cat(-second, first)`` of slices, chunks or an
 unbound reshape; interleaved ones as ``stack(-odd, even).flatten`` (GPT-J) or as a product of complex numbers (Llama's
-original). When only the first R features are rotated and the rest is put behind them (GPT-NeoX, Phi), that is taken along.
-The tables stay as they are, however they broadcast over heads.
+original). When only the first R features are rotated and the rest is put behind them (GPT-NeoX, Phi), that is taken
+along. The tables stay as they are, however they broadcast over heads.
 """
 
 from __future__ import annotations
@@ -312,7 +312,7 @@ def _rotation_used(x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]
 
 
 def _complex(x: Tensor, angles: Tensor) -> Tensor:
-    pairs = torch.view_as_complex(x.float().contiguous().reshape(*x.shape[:-1], -1, 2))
+    pairs = torch.view_as_complex((2 * x.float()).reshape(*x.shape[:-1], -1, 2))
     table = torch.polar(torch.ones_like(angles), angles)
     return torch.view_as_real(pairs * table[:, None]).flatten(3).type_as(x)
 
