@@ -35,7 +35,8 @@ def capture(model: nn.Module, example_inputs: Inputs, *, dynamic_shapes: Any = N
     """Trace ``model`` on ``example_inputs`` in the mode (train or eval) it is in.
 
     ``dynamic_shapes`` is what ``torch.export.export`` takes. Raises
-    :class:`~regraft.compiler.errors.UnsupportedModelError` with every reason found when the model cannot be exported.
+    :class:`~regraft.compiler.errors.UnsupportedModelError` with every reason found when the model cannot be exported,
+    and :class:`~regraft.compiler.errors.UsageError` when it does not run on these inputs at all.
     """
     args, kwargs = arguments(example_inputs)
     _know_caches()
@@ -43,10 +44,9 @@ def capture(model: nn.Module, example_inputs: Inputs, *, dynamic_shapes: Any = N
         with torch.enable_grad(), _custom_backwards() as found:
             exported = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
     except Exception as error:
-        raise UnsupportedModelError(
-            f"{type(model).__name__} cannot be exported: {type(error).__name__}: {error}",
-            hint="compile it with torch.compile(model, backend='regraft'), which allows graph breaks",
-        ) from error
+        from .export_failure import diagnose
+
+        raise diagnose(model, args, kwargs, dynamic_shapes, error) from error
     if found:
         raise UnsupportedModelError(
             f"{type(model).__name__} cannot be exported: the backward of {', '.join(sorted(found))} would be lost",
