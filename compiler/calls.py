@@ -31,7 +31,7 @@ CASTS = (
     aten.type_as.default,
 )
 PERMUTES = (aten.permute.default, aten.transpose.int, aten.t.default, aten.swapaxes.default, aten.swapdims.default)
-PERMUTES += (aten.mT.default, aten.movedim.int)
+PERMUTES += (aten.mT.default, aten.numpy_T.default, aten.movedim.int)
 RESHAPES = (aten.view.default, aten.reshape.default, aten._unsafe_view.default, aten.flatten.using_ints)
 RESHAPES += (aten.unflatten.int, aten.unsqueeze.default, aten.squeeze.dim)
 
@@ -121,6 +121,8 @@ def permutation_of(node: Any) -> tuple[fx.Node, tuple[int, ...]] | None:
     order = list(range(tensor.dim()))
     if node.target is aten.permute.default:
         order = list(bind(node)["dims"])
+    elif node.target is aten.numpy_T.default:
+        order.reverse()
     elif node.target is aten.movedim.int:
         bound = bind(node)
         origin, goal = (int(bound[k]) % tensor.dim() for k in ("source", "destination"))
