@@ -42,8 +42,14 @@ class Site:
 
     def selected_by(self, pattern: str) -> bool:
         """Whether a glob names this site by its handle, its module path, or a parent of that path."""
-        parents = [self.path[:i] for i, char in enumerate(self.path) if char == "."]
-        return any(fnmatchcase(name, pattern) for name in (str(self), self.path, *parents))
+        return names_site(pattern, str(self))
+
+
+def names_site(pattern: str, handle: str) -> bool:
+    """Whether a glob names a site, given as ``path/op#ordinal``, by its handle, its path, or a parent of the path."""
+    path = handle.rpartition("/")[0]
+    parents = [path[:at] for at, char in enumerate(path) if char == "."]
+    return any(fnmatchcase(name, pattern) for name in (handle, path, *parents))
 
 
 def op_name(target: Any) -> str:

@@ -15,7 +15,7 @@ from ..dynamic import DynamicDim
 from ..models import DTYPES, Request, Subject, load_model
 from ..report import Report
 from ..rewrite import Check, parse_pipeline, rewrite
-from .render import note, progress
+from .render import note, progress, quiet
 
 
 def add_model(parser: ArgumentParser, count: str | None = None) -> None:
@@ -69,14 +69,15 @@ def add_selection(parser: ArgumentParser) -> None:
 def request(options: argparse.Namespace) -> Request:
     """How the model is to be loaded."""
     dynamic = [DynamicDim.parse(text) for text in options.dynamic]
-    return Request(options.inputs, options.device, options.dtype, options.seed, options.train, dynamic)
+    return Request(tuple(options.inputs), options.device, options.dtype, options.seed, options.train, tuple(dynamic))
 
 
 def load(options: argparse.Namespace, name: str | None = None) -> Subject:
     """Load and trace MODEL, saying what was assumed."""
     name = name if name is not None else options.model
-    with progress(f"loading and tracing {name}"):
-        subject = load_model(name, request(options))
+    wanted = request(options)
+    with progress(f"loading and tracing {name}"), quiet():
+        subject = load_model(name, wanted)
     for text in subject.notes:
         note(f"{name}: {text}")
     return subject

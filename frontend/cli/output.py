@@ -11,14 +11,14 @@ from .files import write
 FORMATS = (".ir.py", ".pt2")
 
 
-def write_program(path: Path, subject: Subject) -> None:
+def write_program(path: Path, subject: Subject, *, lines: bool = False) -> None:
     """Write the subject's program as text, or as an exported program with its weights and inputs."""
     if path.name.endswith(".ir.py"):
-        write(path, print_program(subject.program))
+        write(path, print_program(subject.program, lines=lines))
         return
     import torch
 
-    from ..capture import to_exported
+    from ..exported import to_exported
 
     exported = to_exported(subject.program, subject.inputs)
     write(path, lambda temporary: torch.export.save(exported, temporary))

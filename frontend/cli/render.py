@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -68,6 +70,25 @@ def progress(message: str) -> Iterator[None]:
         return
     with console(sys.stderr).status(f"{message} ..."):
         yield
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep stdout for the result while other people's code runs.
+
+    What it prints comes out on stderr when it has succeeded. When it fails the error says it all: PyTorch's partial
+    graphs and warnings would bury it.
+    """
+    disabled = logging.root.manager.disable
+    if "TORCH_LOGS" not in os.environ:
+        logging.disable(logging.WARNING)
+    held = io.StringIO()
+    try:
+        with redirect_stdout(held), redirect_stderr(held):
+            yield
+    finally:
+        logging.disable(disabled)
+    sys.stderr.write(held.getvalue())
 
 
 def milliseconds(seconds: float) -> str:
