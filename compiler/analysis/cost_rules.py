@@ -1,0 +1,219 @@
+"""FLOPs by operator: rules read arguments by schema name and give ``(other FLOPs, those of matrix multiplications)``.
+
+The conventions are those of :mod:`.cost`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sympy
+from torch import Tensor
+
+Argument = Callable[[str], Any]
+Rule = Callable[[Argument, Tensor], tuple[sympy.Expr, sympy.Expr]]
+
+SOFTMAX, LAYER_NORM = 5, 7
+
+
+def size(value: Any) -> sympy.Expr:
+    """A size as an expression."""
+    return sympy.Integer(value) if isinstance(value, int) else value.node.expr
+
+
+def elements(tensor: Tensor, *, stored: bool = False) -> sympy.Expr:
+    """Number of elements; with ``stored``, of those in memory (a dimension of stride 0 holds one)."""
+    pairs = zip(tensor.shape, tensor.stride(), strict=True)
+    return sympy.Mul(*(size(n) for n, stride in pairs if not (stored and isinstance(stride, int) and stride == 0)))
+
+
+def _none_or(tensor: Tensor | None) -> sympy.Expr:
+    return sympy.Integer(0) if tensor is None else elements(tensor)
+
+
+def _matmul(arg: Argument, out: Tensor, left: str = "self") -> tuple[sympy.Expr, sympy.Expr]:
+    return sympy.Integer(0), 2 * elements(out) * size(arg(left).shape[-1])
+
+
+def _with_addend(left: str) -> Rule:
+    def rule(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+        return elements(out), _matmul(arg, out, left)[1]
+
+    return rule
+
+
+def _linear(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    return elements(out) * int(arg("bias") is not None), _matmul(arg, out, "input")[1]
+
+
+def _conv(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    taps = sympy.Mul(*map(size, arg("weight").shape[1:]))
+    return elements(out) * int(arg("bias") is not None), 2 * elements(out) * taps
+
+
+def _conv_transpose(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    taps = sympy.Mul(*map(size, arg("weight").shape[1:]))
+    return elements(out) * int(arg("bias") is not None), 2 * elements(arg("input")) * taps
+
+
+def _convolution(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    return (_conv_transpose if arg("transposed") else _conv)(arg, out)
+
+
+def _scores(q: Tensor, k: Tensor, v: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    """Elements of the logits, and FLOPs of both products."""
+    logits = sympy.Mul(*map(size, q.shape[:-1])) * size(k.shape[-2])
+    return logits, 2 * logits * (size(q.shape[-1]) + size(v.shape[-1]))
+
+
+def _sdpa(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    logits, products = _scores(arg("query"), arg("key"), arg("value"))
+    # One more to scale.
+    return logits * (SOFTMAX + 1 + int(arg("attn_mask") is not None)), products
+
+
+def _attention(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    logits, products = _scores(arg("q"), arg("k"), arg("v"))
+    return logits * (SOFTMAX + 1 + int(arg("bias") is not None) + 3 * int(bool(arg("softcap")))), products
+
+
+def _per_element(argument: str, count: int) -> Rule:
+    return lambda arg, out: (count * elements(arg(argument)), sympy.Integer(0))
+
+
+def _merge_lse(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    parts = len(arg("outs"))
+    return (2 * parts - 1) * elements(out) + SOFTMAX * parts * elements(arg("lses")[0]), sympy.Integer(0)
+
+
+def _rms_norm(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    names_weight = arg("weight") is not None
+    return (3 + names_weight) * elements(out), sympy.Integer(0)
+
+
+def _rotary(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    x = arg("x")
+    return 3 * sympy.Mul(*map(size, x.shape[:-1])) * size(arg("cos").shape[-1]), sympy.Integer(0)
+
+
+def _gated_mlp(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    rows = sympy.Mul(*map(size, arg("x").shape[:-1]))
+    matrices = sympy.Add(*(_none_or(arg(name)) for name in ("gate_weight", "up_weight", "down_weight")))
+    biases = sympy.Add(*(_none_or(arg(name)) for name in ("gate_bias", "up_bias", "down_bias")))
+    # The activation and the product.
+    return rows * (2 * size(arg("down_weight").shape[1]) + biases), 2 * rows * matrices
+
+
+def _fft(real: bool, inverse: bool = False) -> Rule:
+    def rule(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+        long = out if inverse or not real else arg("self")
+        at = arg("dim")
+        asked = arg("n")
+        n = size(asked) if asked is not None else size(long.shape[at])
+        rows = sympy.Mul(*(size(s) for i, s in enumerate(out.shape) if i != at % out.dim()))
+        return rows * transform(n) / (1 if real else sympy.Rational(1, 2)), sympy.Integer(0)
+
+    return rule
+
+
+def transform(n: sympy.Expr) -> sympy.Expr:
+    """FLOPs of a real FFT of size n."""
+    return sympy.Rational(5, 2) * n * sympy.log(n, 2)
+
+
+def _long_conv(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    u, k = arg("u"), arg("k")
+    # With fft_size=0 the operator takes some size from here on; a symbolic one is not worked out further.
+    filters = sympy.Mul(*map(size, k.shape[:-1]))
+    asked = arg("fft_size")
+    n = size(u.shape[-1]) + size(k.shape[-1]) - 1 if isinstance(asked, int) and asked == 0 else size(asked)
+    if arg("lags") == "circular" and isinstance(asked, int) and asked == 0:
+        n = size(u.shape[-1])
+    transforms = filters * transform(n) * (1 + (arg("k_rev") is not None))
+    return transforms + _spectral_product(arg, out, n), sympy.Integer(0)
+
+
+def _long_conv_spectrum(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    return _spectral_product(arg, out, size(arg("fft_size"))), sympy.Integer(0)
+
+
+def _spectral_product(arg: Argument, out: Tensor, n: sympy.Expr) -> sympy.Expr:
+    """Both transforms of u, the complex product (6 FLOPs a bin), skip and gates."""
+    rows = sympy.Mul(*map(size, out.shape[:-1]))
+    more = 2 * (arg("skip") is not None) + (arg("pre_gate") is not None) + (arg("post_gate") is not None)
+    return rows * (2 * transform(n) + 6 * (n / 2 + 1)) + more * elements(out)
+
+
+def _short_conv(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    more = (arg("bias") is not None) + (arg("activation") != "identity")
+    return more * elements(out), 2 * elements(out) * size(arg("k").shape[-1])
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+CONTRACTIONS: dict[str, Rule] = {
+    "linear": _linear,
+    "mm": _matmul,
+    "bmm": _matmul,
+    "mv": _matmul,
+    "dot": _matmul,
+    "matmul": _matmul,
+    "addmm": _with_addend("mat1"),
+    "baddbmm": _with_addend("batch1"),
+    "conv1d": _conv,
+    "conv2d": _conv,
+    "conv3d": _conv,
+    "conv_transpose1d": _conv_transpose,
+    "conv_transpose2d": _conv_transpose,
+    "conv_transpose3d": _conv_transpose,
+    "convolution": _convolution,
+    "_convolution": _convolution,
+    "scaled_dot_product_attention": _sdpa,
+}
+"""ATen operators that multiply matrices."""
+
+OTHERS: dict[tuple[str, str], Rule] = {
+    ("aten", "fft_rfft"): _fft(real=True),
+    ("aten", "fft_irfft"): _fft(real=True, inverse=True),
+    ("aten", "fft_fft"): _fft(real=False),
+    ("aten", "fft_ifft"): _fft(real=False),
+    ("aten", "rms_norm"): _rms_norm,
+    ("regraft", "attention"): _attention,
+    ("regraft", "attention_lse"): _attention,
+    ("regraft", "merge_lse"): _merge_lse,
+    ("regraft", "rms_norm"): _rms_norm,
+    ("regraft", "layer_norm"): _per_element("x", LAYER_NORM),
+    ("regraft", "rotary"): _rotary,
+    ("regraft", "gated_mlp"): _gated_mlp,
+    ("regraft", "long_conv"): _long_conv,
+    ("regraft", "long_conv_spectrum"): _long_conv_spectrum,
+    ("regraft", "short_conv"): _short_conv,
+}
+"""Operators with a rule of their own, by namespace and name."""
+
+REDUCTIONS: dict[str, int] = dict.fromkeys(
+    _names(
+        "sum mean amax amin max min argmax argmin prod any all cumsum cumprod cummax logcumsumexp norm count_nonzero "
+        "nll_loss_nd avg_pool1d avg_pool2d max_pool1d max_pool2d adaptive_avg_pool1d adaptive_avg_pool2d"
+    ),
+    1,
+)
+REDUCTIONS |= dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax"), SOFTMAX)
+REDUCTIONS |= dict.fromkeys(("layer_norm", "native_layer_norm", "group_norm", "instance_norm"), LAYER_NORM)
+REDUCTIONS |= {"batch_norm": 4, "var": 3, "std": 3, "var_mean": 3, "logsumexp": 4, "linalg_vector_norm": 2}
+REDUCTIONS |= {"dropout": 2, "cross_entropy_loss": SOFTMAX}
+"""FLOPs for each element of the first tensor."""
+
+COPIES = _names(
+    "to _to_copy type_as clone contiguous cat concat stack copy fill zero pad constant_pad_nd reshape repeat roll flip "
+    "tile repeat_interleave tril triu full_like zeros_like ones_like empty_like rand_like randn_like new_zeros "
+    "new_ones new_full new_empty lift_fresh_copy scatter index_copy index_put slice_scatter select_scatter masked_fill where "
+    "upsample_nearest1d upsample_nearest2d pixel_shuffle unfold im2col uniform normal one_hot"
+)
+"""Operators that move or make data and compute nothing (a draw is not a FLOP)."""
+
+LOOKUPS = _names("embedding index index_select gather take take_along_dim")
+"""Operators that read the rows they are asked for."""
