@@ -210,8 +210,8 @@ REDUCTIONS |= {"dropout": 2, "cross_entropy_loss": SOFTMAX}
 COPIES = _names(
     "to _to_copy type_as clone contiguous cat concat stack copy fill zero pad constant_pad_nd reshape repeat roll flip "
     "tile repeat_interleave tril triu full_like zeros_like ones_like empty_like rand_like randn_like new_zeros "
-    "new_ones new_full new_empty lift_fresh_copy scatter index_copy index_put slice_scatter select_scatter masked_fill where "
-    "upsample_nearest1d upsample_nearest2d pixel_shuffle unfold im2col uniform normal one_hot"
+    "new_ones new_full new_empty lift_fresh_copy scatter index_copy index_put slice_scatter select_scatter masked_fill "
+    "where upsample_nearest1d upsample_nearest2d pixel_shuffle unfold im2col uniform normal one_hot"
 )
 """Operators that move or make data and compute nothing (a draw is not a FLOP)."""
 

@@ -82,7 +82,7 @@ BY_HAND = {
     ),
     "merging attention": (
         lambda *parts: R.merge_lse(parts[:3], parts[3:])[0],
-        (*[ones(2, 5, 4)] * 3, *[ones(2, 5)] * 3),
+        (*ones(3, 2, 5, 4).unbind(), *ones(3, 2, 5).unbind()),
         5 * 40 + 5 * 3 * 10,
         4 * 3 * 50,
         4 * 50,
