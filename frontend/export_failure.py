@@ -1,8 +1,8 @@
 """Why a model cannot be exported: every reason at once, with the user's lines and what to try.
 
-``torch.export`` stops at the first problem. :func:`diagnose` runs after it has: it tells a call that fails by itself from
-one that only the trace cannot follow, and asks ``torch.export.draft_export``, which goes on past most problems, for the
-rest.
+``torch.export`` stops at the first problem. :func:`diagnose` runs after it has: it tells a call that fails by itself
+from one that only the trace cannot follow, and asks ``torch.export.draft_export``, which goes on past most problems,
+for the rest.
 """
 
 from __future__ import annotations
@@ -85,9 +85,7 @@ def _eager_failure(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str,
     return None
 
 
-def _draft(
-    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], dynamic_shapes: Any
-) -> Iterator[Reason]:
+def _draft(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], dynamic_shapes: Any) -> Iterator[Reason]:
     """What ``draft_export`` reports; nothing where it stops at the first problem, too."""
     try:
         with _silence():
@@ -106,7 +104,9 @@ def _describe(kind: str, data: Mapping[str, Any]) -> str:
         return f"control flow depends on values of tensors: {data['expr']} is not known while tracing"
     if kind == "GUARD_ADDED":
         sources = ", ".join(f"{symbol} is {source}" for symbol, source in data.get("symbol_to_sources", {}).items())
-        return f"a dynamic dimension is fixed by the code: it needs {data['expr']}" + (f" where {sources}" * bool(sources))
+        return f"a dynamic dimension is fixed by the code: it needs {data['expr']}" + (
+            f" where {sources}" * bool(sources)
+        )
     if kind == "MISSING_FAKE_KERNEL":
         return f"operator {data['op']} has no fake implementation"
     if kind == "MISMATCHED_FAKE_KERNEL":

@@ -70,7 +70,14 @@ def _list(options: argparse.Namespace) -> None:
         emit_json(known)
         return
     rows = [
-        (p["name"], p["numerics"], "yes" if p["default"] else "", _options(p), p["doc"].split("\n")[0]) for p in known
+        (
+            p["name"],
+            p["numerics"],
+            "yes" if p["default"] else "",
+            _options(p),
+            p["doc"].split("\n")[0].replace("``", "`"),
+        )
+        for p in known
     ]
     table(("pass", "numerics", "default", "options", "what it does"), rows)
     next_command(options, "passes", known[0]["name"] if known else "NAME")

@@ -22,6 +22,7 @@ from ..report import Report
 from ..rewrite import Check
 from .arguments import add_model, add_pipeline, add_selection, load, parse_pipeline, run_pipeline, selection, words
 from .files import check_folder, check_output, write
+from .numerics import show_summary
 from .output import FORMATS, write_program
 from .render import Cell, console, emit_json, milliseconds, next_command, place, say, table
 
@@ -108,7 +109,7 @@ def show(report: Report, *, timed: bool = False) -> None:
         table(("declined by", "sites>", "because"), [(p, n, f"{m} [{c}]") for (p, c, m), n in reasons.most_common(12)])
     if report.numerics is not None:
         say("")
-        say(f"numerics: {report.numerics}")
+        show_summary(report.numerics)
 
 
 def verdicts(report: Report, record: PassRecord) -> Text:

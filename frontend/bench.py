@@ -1,0 +1,104 @@
+"""Time programs against each other: in turn, so that a drift of the machine falls on all alike, each with its match."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from ..compiler.errors import RegraftError
+from ..compiler.execute import flat_arguments
+from ..compiler.program import Program
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds of one variant over all rounds."""
+
+    name: str
+    median_ms: float
+    low_ms: float
+    """The first quartile."""
+    high_ms: float
+    """The third quartile."""
+    first_s: float
+    """Seconds of the first call, compilation included."""
+    match: float
+    """Largest relative l2 distance of an output from that of the reference."""
+    ratio: float
+    """How many times faster than its baseline, as the median over rounds."""
+    rounds: int
+
+
+def runner(program: Program, user: list[Any], *, compiled: bool) -> Callable[[], Any]:
+    """A call of the program on a copy of the inputs, eager or compiled with Inductor; weights are prepared once."""
+    program.recompile()
+    with torch.no_grad():
+        arguments = flat_arguments(program, copy.deepcopy(user))
+    call: Any = torch.compile(program.module, dynamic=bool(program.ranges)) if compiled else program.module
+
+    def run() -> Any:
+        with torch.set_grad_enabled(program.training):
+            return call(*arguments)
+
+    return run
+
+
+def compare_speed(
+    variants: Mapping[str, Callable[[], Any]], baselines: Mapping[str, str], *, seconds: float, least: int = 5
+) -> list[Timing]:
+    """Time variants in turn for about ``seconds`` and at least ``least`` rounds; the first variant is the reference."""
+    outputs, firsts = {}, {}
+    for name, call in variants.items():
+        start = time.perf_counter()
+        try:
+            outputs[name] = call()
+        except RegraftError:
+            raise
+        except Exception as error:
+            raise RegraftError(
+                f"{name} cannot be run: {type(error).__name__}: {str(error).splitlines()[0]}",
+                hint="regraft doctor looks at compilers; --eager times without Inductor",
+            ) from error
+        firsts[name] = time.perf_counter() - start
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or min(map(len, times.values())) < least:
+        for name, call in variants.items():
+            times[name].append(_time(call))
+    reference = next(iter(outputs.values()))
+    found: list[Timing] = []
+    for name, taken in times.items():
+        ordered = sorted(taken)
+        ratios = [theirs / ours for theirs, ours in zip(times[baselines.get(name, name)], taken, strict=True)]
+        low, high = ordered[len(ordered) // 4], ordered[-1 - len(ordered) // 4]
+        match = distance(outputs[name], reference)
+        found.append(Timing(name, median(taken), low, high, firsts[name], match, median(ratios), len(taken)))
+    return found
+
+
+def distance(output: Any, expected: Any) -> float:
+    """Largest relative l2 distance over the floating-point tensors of two outputs."""
+    pairs = [
+        (a.detach().double(), b.detach().double())
+        for a, b in zip(tree_leaves(output), tree_leaves(expected), strict=True)
+        if isinstance(b, Tensor) and b.is_floating_point()
+    ]
+    return max((float((a - b).norm() / b.norm().clamp_min(1e-300)) for a, b in pairs), default=0.0)
+
+
+def _time(call: Callable[[], Any]) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start) * 1e3
