@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from ..compiler.ops import is_semantic, op_name
 from ..compiler.pipeline import PassRecord, PipelineResult
 from ..compiler.remarks import Remark
 
@@ -34,6 +35,8 @@ class Report:
     pipeline: str
     records: list[PassRecord] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    dialect: dict[str, int] = field(default_factory=dict)
+    """How many semantic operators of each name the rewritten graph has."""
     numerics: Any = None
     """The numeric check, or ``None`` when it was off."""
     predicted_gain: float | None = None
@@ -45,7 +48,9 @@ class Report:
     @classmethod
     def of(cls, pipeline: str, result: PipelineResult) -> Report:
         """A report of a finished run."""
-        return cls(pipeline, result.records, list(result.remarks))
+        graphs = (module.graph for _, module in result.program.graphs())
+        found = Counter(op_name(n.target) for graph in graphs for n in graph.nodes if is_semantic(n.target))
+        return cls(pipeline, result.records, list(result.remarks), dict(found))
 
     @property
     def sites(self) -> dict[str, list[Remark]]:
@@ -77,6 +82,7 @@ class Report:
                 }
                 for record in self.records
             ],
+            "dialect": self.dialect,
             "remarks": [remark.to_json() for remark in self.remarks],
             "numerics": None if self.numerics is None else self.numerics.to_json(),
             "predicted_gain": self.predicted_gain,
