@@ -21,9 +21,16 @@ from .program import value_of
 def evaluate(node: fx.Node, mode: FakeTensorMode | None) -> Any:
     """The fake value of a call, from its arguments' fake values; gradients are remembered only as a flag."""
     args, kwargs = fx.node.map_aggregate((node.args, dict(node.kwargs)), _fake_argument)  # type: ignore[misc]
-    with mode or contextlib.nullcontext(), _quiet(mode):
+    # A flag without a history makes a leaf, which autograd would not let an operator write in place.
+    history = torch.no_grad() if writes(node.target) else contextlib.nullcontext()
+    with mode or contextlib.nullcontext(), _quiet(mode), history:
         value = node.target(*args, **kwargs)  # type: ignore[operator]
     return pytree.tree_map_only(torch.Tensor, _forget_history, value)
+
+
+def writes(target: Any) -> bool:
+    """Whether an operator writes to one of its arguments."""
+    return isinstance(target, torch._ops.OpOverload) and target._schema.is_mutable
 
 
 def same_type(left: Any, right: Any) -> bool:
