@@ -17,7 +17,7 @@ from ..compiler.analysis.constants import Constants, ancestors, constants, does_
 from ..compiler.passes import Numerics, Pass, PassContext
 from ..compiler.prelude import can_hoist, hoist
 from ..compiler.program import Program, tensor_of
-from ..compiler.sites import sites
+from ..compiler.sites import Site, sites
 from ..compiler.values import same_type, type_text
 
 
@@ -52,7 +52,7 @@ class FoldConstants(Pass):
             ctx.passed(handles[node], "folded", f"{type_text(value)} depends on no input", rule="input-free")
         self._hoist(program, found, handles, ctx)
 
-    def _hoist(self, program: Program, found: Constants, handles: dict, ctx: PassContext) -> None:
+    def _hoist(self, program: Program, found: Constants, handles: dict[fx.Node, Site], ctx: PassContext) -> None:
         reason = can_hoist(program)
         for node in found.frontier(found.weights_only):
             node = _last_work(node, found)
@@ -66,7 +66,7 @@ class FoldConstants(Pass):
                 message = f"{type_text(tensor_of(node))} depends on weights alone"
                 ctx.passed(handles[node], "hoisted", message, rule="weights-only")
 
-    def _fits(self, node: fx.Node, site: object, ctx: PassContext) -> bool:
+    def _fits(self, node: fx.Node, site: Site, ctx: PassContext) -> bool:
         tensor = tensor_of(node)
         assert tensor is not None
         size = tensor.numel() * tensor.element_size()

@@ -37,6 +37,7 @@ class StackHeads(Rule):
     site = "attention"
 
     def __init__(self, max_query_length: int = 16) -> None:
+        """Leave more query positions than ``max_query_length`` as they are."""
         self.max_query_length = max_query_length
 
     def match(self, node: fx.Node) -> Match | Decline | None:
@@ -77,14 +78,14 @@ class StackHeads(Rule):
         """Stack, attend, and take apart."""
         q, k, groups = match["q"], match["k"], match["groups"]
         *batch, heads, queries, depth = _tensor(q).shape
-        stacked = edit.call(aten.reshape.default, q, _sizes(q, len(batch), edit) + [heads // groups, -1, depth])
+        stacked = edit.call(aten.reshape.default, q, [*_sizes(q, len(batch), edit), heads // groups, -1, depth])
         bias = self._bias(match, edit)
         operands = [stacked, k, match["v"], bias, match["key_lengths"]]
         while operands[-1] is None:
             operands.pop()
         scale = {} if match["scale"] is None else {"scale": match["scale"]}
         out = edit.call(ATTENTION, *operands, **scale)
-        return edit.call(aten.reshape.default, out, _sizes(q, len(batch), edit) + [heads, queries, -1])
+        return edit.call(aten.reshape.default, out, [*_sizes(q, len(batch), edit), heads, queries, -1])
 
     def describe(self, match: Match) -> str:
         """The sizes of the stack."""
@@ -192,7 +193,7 @@ class FoldGroupedQueries(RulePass):
 
 def _stack_rows(edit: Edit, bias: fx.Node, groups: int, queries: int) -> fx.Node:
     """A tensor that broadcasts to [..., Hq, Tq, Tk] as one that broadcasts to [..., Hkv, G * Tq, Tk]."""
-    shape = tuple(_tensor(bias).shape)
+    shape = _tensor(bias).shape
     heads = shape[-3] if len(shape) >= 3 else 1
     rows = shape[-2] if len(shape) >= 2 else 1
     if known(heads == 1) and known(rows == 1):

@@ -1,8 +1,9 @@
 """The structure of an attention mask that is known as a tensor, proved element by element, never by name.
 
-:func:`classify` reads a mask [..., Tq, Tk], boolean (True where a query may attend) or additive (0 where it may, -inf or
-a number too low to matter where not), and gives the :class:`MaskStructure` that says the same: the kinds, ``offset`` and
-``window`` of ``regraft::attention``. A structure is guessed from a few rows and then compared with every element.
+:func:`classify` reads a mask [..., Tq, Tk], boolean (True where a query may attend) or additive (0 where it may, -inf
+or a number too low to matter where not), and gives the :class:`MaskStructure` that says the same: the kinds,
+``offset`` and ``window`` of ``regraft::attention``. A structure is guessed from a few rows and then compared with
+every element.
 
 An additive mask of finite numbers is not a boolean one on a row that sees nothing: there ``logits + finfo.min`` is the
 same number everywhere, so softmax is uniform, while a boolean mask or -inf gives no attention at all (0, or NaN when

@@ -25,14 +25,20 @@ from ...compiler.rules import Decline
 aten = torch.ops.aten
 
 _ANDS = (aten.__and__.Tensor, aten.bitwise_and.Tensor, aten.logical_and.default, aten.mul.Tensor)
+# What these give is not -inf unless a weight or an activation is, and then nothing works.
+_FINITE = (aten.linear.default, aten.matmul.default, aten.embedding.default, aten.exp.default, aten.sigmoid.default)
+_FINITE += (aten.tanh.default, aten.softmax.int)
 _WHERES = (aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf, aten.where.Scalar)
+
+
+NO_MASK = MaskStructure("none")
 
 
 @dataclass(frozen=True)
 class Hiding:
     """A mask as ``regraft::attention`` takes it."""
 
-    structure: MaskStructure = MaskStructure("none")
+    structure: MaskStructure = NO_MASK
     conjuncts: tuple[fx.Node, ...] = ()
     """Boolean tensors, True where attending."""
     inverted: bool = False
@@ -41,22 +47,31 @@ class Hiding:
     """Tensors added to the logits."""
     fill: float | None = None
     """What hidden logits become, when the conjuncts hide by a finite number instead of hiding altogether."""
+    merged: frozenset[fx.Node] = frozenset()
+    """Those tensors whose first dimension is batch and heads in one; they are viewed as ``lead`` in front."""
+    lead: tuple[Any, ...] = ()
 
     def build(self, edit: Edit, dtype: torch.dtype) -> fx.Node | None:
         """The ``bias`` operand: the conjunction, the sum of the biases, or both in one additive tensor."""
         visible = None
-        if self.conjuncts:
-            visible = reduce(lambda a, b: edit.call(aten.bitwise_and.Tensor, a, b), self.conjuncts)
+        conjuncts, biases = ([self._apart(term, edit) for term in terms] for terms in (self.conjuncts, self.biases))
+        if conjuncts:
+            visible = reduce(lambda a, b: edit.call(aten.bitwise_and.Tensor, a, b), conjuncts)
             if self.inverted:
                 visible = edit.call(aten.logical_not.default, visible)
-        if not self.biases and self.fill is None:
+        if not biases and self.fill is None:
             return visible
         if visible is not None:
             hidden = -torch.inf if self.fill is None else self.fill
             zero = edit.call(aten.scalar_tensor.default, 0.0, dtype=dtype, device=_device(visible))
             visible = edit.call(aten.where.ScalarOther, visible, zero, hidden)
-        terms = [term for term in (*self.biases, visible) if term is not None]
+        terms = [term for term in (*biases, visible) if term is not None]
         return reduce(lambda a, b: edit.call(aten.add.Tensor, a, b), terms) if terms else None
+
+    def _apart(self, term: fx.Node, edit: Edit) -> fx.Node:
+        if term not in self.merged or len(self.lead) < 2:
+            return term
+        return edit.call(aten.reshape.default, term, [*self.lead, *tensor_of(term).shape[1:]])  # type: ignore[union-attr]
 
     def options(self) -> dict[str, Any]:
         """The ``mask``, ``offset`` and ``window`` arguments that are not the default."""
@@ -104,7 +119,7 @@ def read_additive(mask: fx.Node, queries: Any, keys: Any, *, safe: bool) -> Hidi
 
 
 def read_fill(mask: fx.Node, fill: float, queries: Any, keys: Any, *, hidden_where: bool) -> Hiding | Decline:
-    """Take logits that are overwritten with ``fill`` where ``mask`` is ``hidden_where``, before a written-out softmax."""
+    """Take logits overwritten with ``fill`` where ``mask`` is ``hidden_where``, before a written-out softmax."""
     value = constant_value(mask)
     if value is not None:
         visible = ~value.bool() if hidden_where else value.bool()
@@ -128,8 +143,9 @@ def both(first: Hiding, second: Hiding) -> Hiding | None:
     for plain, other in ((first, second), (second, first)):
         if plain.structure.kind == "none":
             held = first if first.conjuncts else second
-            biases = (*first.biases, *second.biases)
-            return replace(other, conjuncts=held.conjuncts, inverted=held.inverted, fill=held.fill, biases=biases)
+            kept = {"conjuncts": held.conjuncts, "inverted": held.inverted, "fill": held.fill}
+            biases, merged = (*first.biases, *second.biases), first.merged | second.merged
+            return replace(other, **kept, biases=biases, merged=merged)
     return None
 
 
@@ -207,7 +223,7 @@ def _may_be_minus_infinity(node: fx.Node) -> bool:
                 return True
         elif -torch.inf in each.args or is_call(each, aten.log.default):
             return True
-        elif not is_call(each, aten.linear.default, aten.matmul.default, aten.embedding.default):
+        elif not is_call(each, *_FINITE):
             stack += each.all_input_nodes
     return False
 

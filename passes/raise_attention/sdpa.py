@@ -16,6 +16,7 @@ from ...compiler.ops import OPS
 from ...compiler.program import tensor_of
 from ...compiler.rewriter import Edit
 from ...compiler.rules import Decline, Match, Rule
+from .examples import SDPA
 from .heads import repeat_of
 from .hiding import Hiding, MaskStructure, read_additive, read_boolean
 
@@ -61,7 +62,7 @@ class RaiseSdpa(Rule):
         """The mask and the grouping found."""
         return describe(match)
 
-    examples = ()
+    examples = SDPA
 
 
 def attention(edit: Edit, q: fx.Node, k: fx.Node, v: fx.Node, hiding: Hiding, **attributes: Any) -> fx.Node:

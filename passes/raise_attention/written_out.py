@@ -8,7 +8,7 @@ softmax over nothing but -inf gives NaN, so a mask must be known not to do that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from ...compiler.ops.registry import known
 from ...compiler.program import tensor_of
 from ...compiler.rewriter import Edit
 from ...compiler.rules import Decline, Match, Rule
+from .examples import WRITTEN_OUT
 from .hiding import Hiding, both, read_additive, read_fill, scalar_of
 from .operands import Operand, operand
 from .products import PRODUCTS, Product, product_of
@@ -30,6 +31,7 @@ _COPIES = (aten.clone.default, aten.contiguous.default, aten.alias.default)
 _SOFTMAXES = (aten.softmax.int, aten._softmax.default)
 _ADDS = (aten.add.Tensor, aten.sub.Tensor)
 _FILLS = (aten.masked_fill.Scalar, aten.masked_fill.Tensor)
+_SCALES = (aten.mul.Tensor, aten.mul.Scalar, aten.div.Tensor, aten.div.Scalar)
 _WHERES = (aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf)
 
 
@@ -118,6 +120,8 @@ class RaiseWrittenOut(Rule):
         """The mask and the grouping found."""
         return describe(match)
 
+    examples = WRITTEN_OUT
+
 
 def _under_probabilities(node: Any, nodes: list[fx.Node]) -> fx.Node | Decline | None:
     """The softmax under casts, copies, reshapes and dropouts that do nothing."""
@@ -203,20 +207,19 @@ def _masked(node: fx.Node, found: _Logits) -> fx.Node | Decline | None:
 
 def _add(piece: Hiding | Decline, inner: fx.Node, node: fx.Node, found: _Logits) -> fx.Node | Decline:
     """Take one more mask into ``found``, if masks and scales are in an order that attention has."""
-    if isinstance(piece, Decline):
-        return piece
     if found.cap is not None:
         return Decline("mask-under-cap", f"{node.name} masks the logits before they are capped")
     if found.factor != 1.0:
         return Decline("scale-after-mask", f"the logits are scaled by {found.factor:g} after {node.name} masked them")
+    if isinstance(piece, Decline):
+        return piece
     if not _same(_tensor(inner).shape, _tensor(node).shape):
         return Decline("mask-broadcasts", f"{node.name} has more dimensions than the logits")
     rank = _tensor(node).dim()
     found.lead = max(found.lead, tuple(_tensor(node).shape[:-2]), key=len)
-    for term in (*piece.biases, *piece.conjuncts):
-        tensor = _tensor(term)
-        if tensor.dim() == rank < len(found.lead) + 2 and not known(tensor.shape[0] == 1):
-            return Decline("mask-rank", f"{term.name} is over merged batch and heads, the logits are not")
+    terms = (*piece.biases, *piece.conjuncts)
+    over_all = frozenset(term for term in terms if rank == 3 == _tensor(term).dim() and not _is_one(term))
+    piece = replace(piece, merged=over_all)
     merged = both(found.hiding, piece)
     if merged is None:
         return Decline("two-masks", f"{node.name} and another mask cannot be said by one operand")
@@ -236,6 +239,9 @@ def _finish(product: Product, found: _Logits) -> Decline | None:
         if isinstance(declined, Decline):
             return declined
     found.factor *= product.factor
+    if found.hiding.merged and len(found.lead) > 1 and not all(isinstance(size, int) for size in found.lead):
+        return Decline("mask-rank", "a mask is over merged batch and heads whose sizes are not fixed")
+    found.hiding = replace(found.hiding, lead=found.lead)
     return None
 
 
@@ -260,9 +266,9 @@ def _is_logits(value: Any) -> bool:
             return False
         if product_of(value) is not None:
             return True
-        if not is_call(value, *_FILLS, *_ADDS, *_WHERES, *_COPIES, aten.tanh.default, aten.mul.Tensor, aten.div.Tensor):
-            if cast_of(value) is None and reshape_of(value) is None:
-                return False
+        known_step = is_call(value, *_FILLS, *_ADDS, *_WHERES, *_COPIES, aten.tanh.default, *_SCALES)
+        if not (known_step or cast_of(value) is not None or reshape_of(value) is not None):
+            return False
         if is_call(value, aten.add.Tensor) and not _is_logits(value.args[0]):
             value = value.args[1]
         else:
@@ -289,6 +295,11 @@ def _broadcasts(q: Operand, k: Operand, v: Operand) -> bool:
         if not all(known(a == b) or known(b == 1) for a, b in zip(q.sizes[:-2], side.sizes[:-2], strict=True)):
             return False
     return known(k.sizes[-3] == v.sizes[-3]) and known(k.sizes[-2] == v.sizes[-2])
+
+
+def _is_one(term: fx.Node) -> bool:
+    """Whether a tensor has one entry in front, so that it fits batch and heads merged or not."""
+    return known(_tensor(term).shape[0] == 1)
 
 
 def _same(left: Any, right: Any) -> bool:
