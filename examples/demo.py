@@ -1,7 +1,7 @@
 """The main job on a real model: trace SmolLM2-135M, rewrite it, check every pass, generate, time.
 
-Run it with ``make demo``, or ``python examples/demo.py [--model stories15m] [--tokens 24]``. The weights come from a pip
-package and are kept in the cache folder (``REGRAFT_CACHE``).
+Run it with ``make demo``, or ``python examples/demo.py [--model stories15m] [--tokens 24]``. The weights come from a
+pip package and are kept in the cache folder (``REGRAFT_CACHE``).
 """
 
 from __future__ import annotations
@@ -63,9 +63,7 @@ def main() -> None:
 
     with step("time, interleaved"):
         show_times(model, inputs)
-    console.print(
-        "\nNext: [bold]regraft explain examples/models/smollm2.py:load[/bold] shows every site and its verdict."
-    )
+    console.print(f"\nEvery site and its verdict: [bold]regraft explain examples/models/{options.model}.py:load[/bold]")
 
 
 def show_passes(fast: Any) -> None:
