@@ -30,7 +30,7 @@ from ..calls import bind, op_base_name
 from ..program import InputKind, Program, module_path, tensor_of, value_of
 from ..sites import op_name
 from ..values import same_layout
-from .cost_rules import CONTRACTIONS, COPIES, LOOKUPS, OTHERS, REDUCTIONS, elements
+from .cost_rules import CONTRACTIONS, COPIES, LOOKUPS, OTHERS, REDUCTIONS, elements, is_plain
 from .effects import aliases, changes_mode
 
 Size = sympy.Expr
@@ -157,6 +157,8 @@ def _flops(node: fx.Node) -> tuple[Size, Size, bool]:
     if not isinstance(target, torch._ops.OpOverload):
         return zero, zero, False
     out = outputs[0]
+    if name == "einsum" and not is_plain(bind(node)["equation"]):
+        return zero, zero, False
     if (target.namespace, name) in OTHERS:
         rest, matmul = OTHERS[target.namespace, name](_values(node), out)
         return rest, matmul, True
@@ -179,6 +181,8 @@ def _is_free(node: fx.Node) -> bool:
     """Whether a call only makes a view, or gives its argument back."""
     if op_base_name(node) in ("dropout", "feature_dropout", "alpha_dropout"):
         return not bind(node)["train"]
+    if op_base_name(node) in ("real", "imag", "view_as_real", "view_as_complex"):
+        return True
     out = tensor_of(node)
     viewed = aliases(node)
     if not viewed or _writes(node):

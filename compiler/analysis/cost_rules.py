@@ -78,6 +78,28 @@ def _attention(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
     return logits * (SOFTMAX + 1 + int(arg("bias") is not None) + 3 * int(bool(arg("softcap")))), products
 
 
+def is_plain(equation: str) -> bool:
+    """Whether an einsum names its result and has no ellipsis, which the rule for it needs."""
+    return "->" in equation and "." not in equation
+
+
+def _einsum(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    """Operand after operand, as written: each product runs over the labels of both and keeps those still needed."""
+    left, _, result = arg("equation").replace(" ", "").partition("->")
+    labels, tensors = left.split(","), arg("tensors")
+    sizes: dict[str, sympy.Expr] = {}
+    for names, tensor in zip(labels, tensors, strict=True):
+        sizes |= dict(zip(names, map(size, tensor.shape), strict=True))
+    held, rest, products = set(labels[0]), sympy.Integer(0), sympy.Integer(0)
+    for at in range(1, len(labels)):
+        both = held | set(labels[at])
+        held = both & set(result).union(*labels[at + 1 :])
+        work = sympy.Mul(*(sizes[label] for label in both))
+        # Without a sum it is a plain product.
+        rest, products = (rest, products + 2 * work) if held != both else (rest + work, products)
+    return rest, products
+
+
 def _per_element(argument: str, count: int) -> Rule:
     return lambda arg, out: (count * elements(arg(argument)), sympy.Integer(0))
 
@@ -172,6 +194,7 @@ CONTRACTIONS: dict[str, Rule] = {
     "convolution": _convolution,
     "_convolution": _convolution,
     "scaled_dot_product_attention": _sdpa,
+    "einsum": _einsum,
 }
 """ATen operators that multiply matrices."""
 
@@ -181,6 +204,9 @@ OTHERS: dict[tuple[str, str], Rule] = {
     ("aten", "fft_fft"): _fft(real=False),
     ("aten", "fft_ifft"): _fft(real=False),
     ("aten", "rms_norm"): _rms_norm,
+    ("aten", "glu"): _per_element("self", 1),
+    ("aten", "diff"): _per_element("self", 1),
+    **{("aten", f"__{name}__"): _per_element("self", 1) for name in ("and", "or", "xor")},
     ("regraft", "attention"): _attention,
     ("regraft", "attention_lse"): _attention,
     ("regraft", "merge_lse"): _merge_lse,
@@ -211,7 +237,7 @@ COPIES = _names(
     "to _to_copy type_as clone contiguous cat concat stack copy fill zero pad constant_pad_nd reshape repeat roll flip "
     "tile repeat_interleave tril triu full_like zeros_like ones_like empty_like rand_like randn_like new_zeros "
     "new_ones new_full new_empty lift_fresh_copy scatter index_copy index_put slice_scatter select_scatter masked_fill "
-    "where upsample_nearest1d upsample_nearest2d pixel_shuffle unfold im2col uniform normal one_hot"
+    "complex where upsample_nearest1d upsample_nearest2d pixel_shuffle unfold im2col uniform normal one_hot"
 )
 """Operators that move or make data and compute nothing (a draw is not a FLOP)."""
 
