@@ -118,6 +118,8 @@ class PassContext:
     statistics: dict[str, RuleStatistics] = field(default_factory=dict[str, RuleStatistics])
     removed: list[str] = field(default_factory=list[str])
     """Names of nodes that edits removed."""
+    relaid: list[fx.Node] = field(default_factory=list[fx.Node])
+    """Values that edits put in place of others with other strides."""
 
     @property
     def rewrites(self) -> int:
@@ -133,6 +135,7 @@ class PassContext:
         yield edit
         self.counts[rule] += 1
         self.removed += [dead.name for dead in edit.finish()]
+        self.relaid += edit.relaid
 
     def sites(self, program: Program, *targets: Any, where: Callable[[fx.Node], bool] | None = None) -> list[Site]:
         """Sites of calls to any of ``targets``."""

@@ -226,9 +226,9 @@ def _run(
             f"pass {pass_.name!r} failed after {ctx.rewrites} rewrites: {type(error).__name__}: {error}",
             hint=f"skip it with --skip {pass_.name}, or name the passes you want",
         ) from error
-    if ctx.rewrites:
+    if ctx.relaid:
         for _, module in program.graphs():
-            refresh(module.graph, ctx.fake_mode)
+            refresh(module.graph, ctx.fake_mode, ctx.relaid)
     seconds = time.perf_counter() - start
     if snapshot is not None and ctx.rewrites:
         verify(program, snapshot, pass_)

@@ -6,6 +6,7 @@ provenance here, so that passes cannot forget them; every replacement is checked
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +55,8 @@ class Edit:
     fake_mode: Any
     made: list[fx.Node] = field(default_factory=list[fx.Node])
     replaced: list[fx.Node] = field(default_factory=list[fx.Node])
+    relaid: list[fx.Node] = field(default_factory=list[fx.Node])
+    """Values that stand for others of the same type but with other strides, which no user sees directly."""
 
     @property
     def graph(self) -> fx.Graph:
@@ -105,8 +108,11 @@ class Edit:
                 where=self.site,
                 hint="the rewrite must cast or reshape its result",
             )
-        if isinstance(before, torch.Tensor) and not same_layout(before, after) and _layout_matters(old):
-            new = self._lay_out(new, before)
+        if isinstance(before, torch.Tensor) and not same_layout(before, after):
+            if _layout_matters(old):
+                new = self._lay_out(new, before)
+            else:
+                self.relaid.append(new)
         old.replace_all_uses_with(new)
         self.replaced.append(old)
 
@@ -148,17 +154,17 @@ class Edit:
         return self.call(aten.permute.default, copied, inverse)
 
 
-def refresh(graph: fx.Graph, fake_mode: Any) -> list[fx.Node]:
-    """Recompute the values of nodes downstream of rewrites whose layout changed; returns the nodes that changed.
+def refresh(graph: fx.Graph, fake_mode: Any, relaid: Iterable[fx.Node]) -> list[fx.Node]:
+    """Recompute the values of nodes downstream of those whose layout changed; returns the nodes that changed.
 
     A ``view`` that the new layout no longer allows becomes a ``reshape``, which copies as the old producer did.
     """
     changed: list[fx.Node] = []
-    stale: set[fx.Node] = {node for node in graph.nodes if "regraft" in node.meta}
+    stale = set(relaid)
     for node in graph.nodes:
         if node.op != "call_function" or not any(source in stale for source in node.all_input_nodes):
             continue
-        if not isinstance(node.target, torch._ops.OpOverload) or "regraft" in node.meta:
+        if not isinstance(node.target, torch._ops.OpOverload):
             continue
         before = value_of(node)
         try:

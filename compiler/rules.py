@@ -152,7 +152,7 @@ def _sweep(by_target: Mapping[Any, list[Rule]], module: fx.GraphModule, ctx: Pas
     roots = [node for node in graph.nodes if node.op == "call_function" and node.target in by_target]
     if not roots:
         return False
-    facts = effects(graph)
+    facts: Effects | None = None
     ordinals: dict[tuple[str, str], int] = defaultdict(int)
     before = ctx.rewrites
     for node in roots:
@@ -169,6 +169,7 @@ def _sweep(by_target: Mapping[Any, list[Rule]], module: fx.GraphModule, ctx: Pas
                     key = (module_path(node), op)
                     named[op] = Site(*key, ordinals[key], node, module)
                     ordinals[key] += 1
+                facts = facts or effects(graph)
                 fired = _settle(rule, outcome, named[op], facts, ctx, where)
                 statistics.seconds += time.perf_counter() - start
                 if fired:

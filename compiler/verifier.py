@@ -125,12 +125,9 @@ def _metadata(program: Program, before: Snapshot, pass_: Pass) -> Iterator[Probl
     mode = program.fake_mode
     for _, module in program.graphs():
         for node in module.graph.nodes:
-            rewritten = provenance(node) is not None
-            if not rewritten and not any(provenance(source) is not None for source in node.all_input_nodes):
+            if not any(_made_by(source, pass_) for source in (node, *node.all_input_nodes)):
                 continue
             if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload) or mutated(node):
-                continue
-            if rewritten and provenance(node).pass_name != pass_.name:  # type: ignore[union-attr]
                 continue
             recorded = value_of(node)
             try:
@@ -140,6 +137,11 @@ def _metadata(program: Program, before: Snapshot, pass_: Pass) -> Iterator[Probl
                 continue
             if recorded is None or not same_type(recorded, computed):
                 yield node, f"{node.name} is recorded as {type_text(recorded)} but computes {type_text(computed)}"
+
+
+def _made_by(node: fx.Node, pass_: Pass) -> bool:
+    made = provenance(node)
+    return made is not None and made.pass_name == pass_.name
 
 
 def _inputs(program: Program, before: Snapshot, pass_: Pass) -> Iterator[Problem]:

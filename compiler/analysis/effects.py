@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -104,14 +105,7 @@ def mutated(node: fx.Node) -> list[fx.Node]:
             updates = bool(_flag(node, _RUNNING_STATISTICS[target.overloadpacket]))
             statistics = (_flag(node, "running_mean"), _flag(node, "running_var"))
             return [value for value in statistics if updates and isinstance(value, fx.Node)]
-        if not target._schema.is_mutable:
-            return []
-        written: list[fx.Node] = []
-        for at, argument in enumerate(target._schema.arguments):
-            if argument.alias_info is not None and argument.alias_info.is_write:
-                value: Any = node.args[at] if at < len(node.args) else node.kwargs.get(argument.name)
-                written += [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, fx.Node)]
-        return written
+        return _nodes_at(node, _signature(target).written)
     if isinstance(target, torch._ops.HigherOrderOperator):
         bodies = [_body(arg) for arg in node.all_input_nodes]
         if any(body is not None and _has_mutation(body) for body in bodies):
@@ -130,10 +124,10 @@ def is_random(node: fx.Node) -> bool:
         return any(is_random(n) for arg in node.all_input_nodes if (body := _body(arg)) for n in body.nodes)
     if not isinstance(target, torch._ops.OpOverload):
         return False
-    for name in ("dropout_p", "dropout", "p"):
-        if name in (argument.name for argument in target._schema.arguments):
-            return bool(_flag(node, name)) and _flag(node, "train", default=True) is not False
-    return torch.Tag.nondeterministic_seeded in target.tags
+    signature = _signature(target)
+    if signature.probability:
+        return bool(_flag(node, signature.probability)) and _flag(node, "train", default=True) is not False
+    return signature.draws
 
 
 def changes_mode(node: fx.Node) -> bool:
@@ -159,11 +153,11 @@ def _storage(facts: Effects, node: fx.Node) -> fx.Node:
     if not aliased:
         return node
     first = facts.storage[aliased[0]]
-    for other in aliased[1:]:
-        joined = facts.storage[other]
-        for key, value in facts.storage.items():
-            if value is joined:
-                facts.storage[key] = first
+    for joined in {facts.storage[other] for other in aliased[1:]} - {first}:
+        facts.storage.update({key: first for key, value in facts.storage.items() if value is joined})
+        for writer, written in facts.writes.items():
+            if joined in written:
+                facts.writes[writer] = (written - {joined}) | {first}
     return first
 
 
@@ -178,14 +172,7 @@ def aliases(node: fx.Node) -> list[fx.Node]:
         return [arg for arg in node.all_input_nodes if tensor_of(arg) is not None]
     if not isinstance(target, torch._ops.OpOverload):
         return _tensors(node)
-    shared: list[fx.Node] = []
-    returned = {name for value in target._schema.returns if value.alias_info for name in value.alias_info.before_set}
-    for at, argument in enumerate(target._schema.arguments):
-        info = argument.alias_info
-        if info is not None and (returned & info.before_set or "*" in info.after_set):
-            value: Any = node.args[at] if at < len(node.args) else node.kwargs.get(argument.name)
-            shared += [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, fx.Node)]
-    return shared
+    return _nodes_at(node, _signature(target).aliased)
 
 
 def _is_pure(target: Any) -> bool:
@@ -196,6 +183,38 @@ def _is_pure(target: Any) -> bool:
 
 def _tensors(node: fx.Node) -> list[fx.Node]:
     return [source for source in node.all_input_nodes if tensor_of(source) is not None]
+
+
+@dataclass(frozen=True)
+class _Signature:
+    """What a schema says: arguments as ``(position, name)``."""
+
+    written: tuple[tuple[int, str], ...]
+    aliased: tuple[tuple[int, str], ...]
+    probability: str
+    """Name of the argument that says how much is dropped, or an empty string."""
+    draws: bool
+
+
+@cache
+def _signature(target: torch._ops.OpOverload) -> _Signature:
+    returned = {name for value in target._schema.returns if value.alias_info for name in value.alias_info.before_set}
+    noted = [(at, a.name, a.alias_info) for at, a in enumerate(target._schema.arguments) if a.alias_info is not None]
+    names = {argument.name for argument in target._schema.arguments}
+    return _Signature(
+        written=tuple((at, name) for at, name, info in noted if info.is_write),
+        aliased=tuple((at, name) for at, name, info in noted if returned & info.before_set or "*" in info.after_set),
+        probability=next((name for name in ("dropout_p", "dropout", "p") if name in names), ""),
+        draws=torch.Tag.nondeterministic_seeded in target.tags,
+    )
+
+
+def _nodes_at(node: fx.Node, arguments: tuple[tuple[int, str], ...]) -> list[fx.Node]:
+    found: list[fx.Node] = []
+    for at, name in arguments:
+        value: Any = node.args[at] if at < len(node.args) else node.kwargs.get(name)
+        found += [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, fx.Node)]
+    return found
 
 
 def _body(node: fx.Node) -> fx.Graph | None:
