@@ -147,9 +147,10 @@ class _Pairs:
 def _matched(before: list[fx.Node], after: list[fx.Node]) -> _Pairs:
     pairs = _Pairs()
     waiting: dict[int, list[fx.Node]] = defaultdict(list)
-    for node, key in _keys(after).items():
+    old_facts, new_facts = _facts(before), _facts(after)
+    for node, (key, _) in new_facts.items():
         waiting[key].append(node)
-    for node, key in _keys(before).items():
+    for node, (key, _) in old_facts.items():
         candidates = waiting[key]
         if candidates:
             # Among nodes that compute the same, the one of the same name, else of the same module, else the first.
@@ -166,12 +167,12 @@ def _matched(before: list[fx.Node], after: list[fx.Node]) -> _Pairs:
         if old is None and maker is not None and not any(provenance(user) == maker for user in node.users):
             # The last node of a rewrite stands for the one it replaced.
             old = open_before.get(maker.origin)
-        if old is None or old.op != node.op or (maker is None and old.target != node.target):
+        if old is None or old.op != node.op or _type(old) != _type(node):
             continue
         pairs.changed[open_before.pop(old.name)] = node
-    # Nodes that only take a changed operand under another name are not changes of their own.
+    # Nodes that only take a changed operand are not changes of their own.
     for old, new in list(pairs.changed.items()):
-        if _own(old) == _own(new) and _operands_agree(old, new, pairs):
+        if old_facts[old][1] == new_facts[new][1] and _operands_agree(old, new, pairs):
             del pairs.changed[old]
             pairs.same[old] = new
     return pairs
@@ -184,22 +185,23 @@ def _operands_agree(old: fx.Node, new: fx.Node, pairs: _Pairs) -> bool:
     return len(left) == len(right) and all(map(lambda one, other: one is other, counterparts, right))
 
 
-def _keys(nodes: list[fx.Node]) -> dict[fx.Node, int]:
-    """A hash per node of all that its value is computed from; inputs are known by name.
+def _facts(nodes: list[fx.Node]) -> dict[fx.Node, tuple[int, Any]]:
+    """Per node, a hash of all that its value is computed from, and what it is by itself; inputs are known by name.
 
     What is read from a storage depends on the writes to it so far, what is drawn on the draws so far.
     """
-    keys: dict[fx.Node, int] = {}
+    found: dict[fx.Node, tuple[int, Any]] = {}
     facts = effects(nodes[0].graph) if nodes else Effects()
     writes: Counter[fx.Node] = Counter()
     draws = 0
     for node in nodes:
-        named = node.name if node.op == "placeholder" else ""
-        operands = [(keys[operand], writes[facts.storage[operand]]) for operand in _operands(node)]
+        operands = _operands(node)
         draws += is_random(node)
-        keys[node] = hash((_own(node), named, draws if is_random(node) else 0, tuple(operands)))
+        turn = (draws if is_random(node) else 0, *(writes[facts.storage[operand]] for operand in operands))
+        itself = (node.name if node.op == "placeholder" else "", _own(node), turn)
+        found[node] = hash((itself, *(found[operand][0] for operand in operands))), itself
         writes.update(facts.writes.get(node, ()))
-    return keys
+    return found
 
 
 def _own(node: fx.Node) -> tuple[Any, ...]:
@@ -207,7 +209,11 @@ def _own(node: fx.Node) -> tuple[Any, ...]:
     skeleton = pytree.tree_map_only(fx.Node, lambda _: "_", [list(node.args), dict(node.kwargs)])
     # A placeholder's target is its name, which may have changed.
     target = "" if node.op in ("placeholder", "output") else str(node.target)
-    return node.op, target, literal(skeleton), value_text(value_of(node), Naming(), layout=False)
+    return node.op, target, literal(skeleton), _type(node)
+
+
+def _type(node: fx.Node) -> str:
+    return value_text(value_of(node), Naming())
 
 
 def _operands(node: fx.Node) -> list[fx.Node]:

@@ -172,6 +172,9 @@ def copy_module(module: fx.GraphModule) -> fx.GraphModule:
         node = graph.output(result)
         node.meta = copy.copy(outputs[0].meta)
     for old, new in mapping.items():
+        # fx would rename inputs called as Python's builtins are, such as "input".
+        if new.name != old.name:
+            new.name = old.name
         if hasattr(old, "_dynamo_source"):
             new._dynamo_source = old._dynamo_source  # type: ignore[attr-defined]
     attributes = {

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from regraft.compiler.diff import diff
 from regraft.compiler.text import parse_program
 from regraft.frontend.testing import run_pass
@@ -35,10 +34,18 @@ def test_another_name_is_no_difference():
     assert changes.kept["linear"] == "first"
 
 
-def test_another_operator_is_one_node_removed_and_one_added():
-    changes = changed("relu: f32[3, 4] = aten.relu.default", "relu: f32[3, 4] = aten.sigmoid.default")
-    assert [(change.kind, change.op) for change in changes.changes] == [("removed", "relu"), ("added", "sigmoid")]
+def test_another_operator_under_the_same_name_is_a_changed_node():
+    changes = changed("aten.relu.default", "aten.sigmoid.default")
+    assert [(change.kind, change.op) for change in changes.changes] == [("changed", "sigmoid")]
     assert changes.sites() == {"": {"relu": -1, "sigmoid": 1}}
+
+
+def test_a_node_put_between_two_is_one_node_added():
+    source = PLAIN.replace("aten.tanh.default(relu)", "aten.tanh.default(exp)")
+    put = "    exp: f32[3, 4] = aten.exp.default(relu)\n    tanh:"
+    changes = diff(parse_program(PLAIN), parse_program(source.replace("    tanh:", put)))
+    assert [(change.kind, change.op) for change in changes.of("added")] == [("added", "exp")]
+    assert not changes.of("removed")
 
 
 def test_another_argument_is_a_changed_node():
