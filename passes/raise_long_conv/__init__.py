@@ -26,4 +26,4 @@ class RaiseLongConv(RulePass):
 
     def run(self, program: Program, ctx: PassContext) -> None:
         """Apply the rules with this limit."""
-        apply_rules((FftConv(), LongDepthwise(self.min_taps)), program, ctx)
+        apply_rules((FftConv(), FftConv(bare=True), LongDepthwise(self.min_taps)), program, ctx)

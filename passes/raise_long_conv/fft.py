@@ -77,16 +77,16 @@ class Plan:
     """Whether u is a product whose factors become u and pre_gate."""
 
 
-def read(node: fx.Node) -> tuple[Plan, tuple[fx.Node, ...]] | Decline | None:
-    """The convolution that ends in an inverse transform, with the calls it replaces."""
+def read(node: fx.Node, *, bare: bool = False) -> tuple[Plan, tuple[fx.Node, ...]] | Decline | None:
+    """The convolution that ends in an inverse transform and the calls it replaces; ``bare`` without skip and gates."""
     inverse = inverse_of(node)
     if inverse is None or not _from_forward(inverse.source):
         return None
     real = node if inverse.one_sided else real_part(node)
-    product = _factors(inverse.source)
-    if isinstance(product, Decline):
-        return product
-    left, right, scale, nodes = product
+    factors = _factors(inverse.source)
+    if isinstance(factors, Decline):
+        return factors
+    left, right, scale, nodes = factors
     if real is None:
         return Decline("complex-output", "the result of the inverse transform is used as a complex value", nearness=2)
     roles = _roles(left, right, tensor_of(node))
@@ -97,14 +97,21 @@ def read(node: fx.Node) -> tuple[Plan, tuple[fx.Node, ...]] | Decline | None:
     if reason is not None:
         return reason
     u = signal_of(input_term.transform.source, input_term.transform.dim)
-    around = surroundings(real, inverse, u, input_term)
+    around = surroundings(real, inverse, u, input_term, bare=bare)
     total = scale * inverse.scale * input_term.scale
     lags = _lags(inverse, u, filter_terms, total, around)
     if isinstance(lags, Decline):
         return lags
-    plan = Plan(inverse, u, input_term, lags, around, pre_gate_of(u, input_term, around) is not None)
+    product = None if bare else pre_gate_of(u, input_term, around)
+    plan = Plan(inverse, u, input_term, lags, around, product is not None)
     filters = [lags.k, *([lags.k_rev] if lags.k_rev else [])]
-    inner = [*u.nodes, *input_term.nodes, *(n for f in filters for n in (*f.taps.nodes, *f.term.nodes)), *nodes]
+    inner = [
+        *([product] if product else []),
+        *u.nodes,
+        *input_term.nodes,
+        *(n for f in filters for n in (*f.taps.nodes, *f.term.nodes)),
+        *nodes,
+    ]
     return plan, tuple(dict.fromkeys((*inner, node, *around.nodes)))
 
 
@@ -333,9 +340,15 @@ class FftConv(Rule):
     shared_interior = True
     examples = EXAMPLES
 
+    def __init__(self, *, bare: bool = False) -> None:
+        """``bare`` leaves skip and gates outside: what remains where a value is written in place between them."""
+        self.bare = bare
+        if bare:
+            self.name = "fft-conv-bare"
+
     def match(self, node: fx.Node) -> Match | Decline | None:
         """Read the convolution and plan its replacement."""
-        found = read(node)
+        found = read(node, bare=self.bare)
         if not isinstance(found, tuple):
             return found
         plan, nodes = found

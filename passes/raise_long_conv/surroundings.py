@@ -48,10 +48,13 @@ def real_part(node: fx.Node) -> fx.Node | None:
     return None
 
 
-def surroundings(samples: fx.Node, inverse: Transform, u: Signal, term: Term) -> Surroundings:
-    """Follow the samples as long as they have one user: a slice, the skip, a cast back to the input's dtype, a gate."""
+def surroundings(samples: fx.Node, inverse: Transform, u: Signal, term: Term, *, bare: bool) -> Surroundings:
+    """Follow the samples as long as they have one user: a slice, the skip, a cast back to the input's dtype, a gate.
+
+    ``bare`` stops at the slice.
+    """
     around = Surroundings(samples, samples, nodes=[samples])
-    if _follow_slice(around, inverse, u):
+    if _follow_slice(around, inverse, u, bare=bare) or bare:
         return around
     dtype = tensor_of(u.node).dtype
     while (user := _only_user(around.root)) is not None:
@@ -84,11 +87,11 @@ def pre_gate_of(u: Signal, term: Term, around: Surroundings) -> fx.Node | None:
     return product if all(user in inside for node in (product, *u.nodes) for user in _users(node)) else None
 
 
-def _follow_slice(around: Surroundings, inverse: Transform, u: Signal) -> bool:
+def _follow_slice(around: Surroundings, inverse: Transform, u: Signal, *, bare: bool) -> bool:
     """Take in a slice along time, and a gate that is zero-padded as far as the slice undoes; whether there was one."""
     gate, steps, last = None, [], around.root
     user = _only_user(last)
-    factor = _other_factor(user, last)
+    factor = None if bare else _other_factor(user, last)
     padded = None if factor is None else zeros_around(factor, inverse.dim)
     if padded is not None and padded[1] == 0:
         gate, last, steps = padded[0], user, [factor, user]
