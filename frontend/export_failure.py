@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._logging.structured import INTERN_TABLE
 
 from ..compiler.errors import RegraftError, UnsupportedModelError, UsageError
 
@@ -116,9 +117,10 @@ def _describe(kind: str, data: Mapping[str, Any]) -> str:
 
 def _reported_line(data: Mapping[str, Any], report: Any) -> str:
     """The innermost frame of the user's own code."""
-    names: Mapping[Any, str] = report.str_to_filename
+    # The report knows the files it met first; the others were numbered by an earlier trace of this process.
+    names = {str(number): file for file, number in INTERN_TABLE.items()} | report.str_to_filename
     for frame in reversed(data.get("user_stack") or data.get("stack") or []):
-        file = names.get(str(frame["filename"]), names.get(frame["filename"], ""))
+        file = names.get(str(frame["filename"]), "")
         if file and not _is_library(file):
             return _line(file, frame["line"])
     return ""

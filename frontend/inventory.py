@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..compiler.analysis.cost import cost
 from ..compiler.pipeline import size
 from ..compiler.program import InputKind, Program, value_of
 from ..compiler.sites import Site, select, sites
@@ -34,7 +35,12 @@ class Inventory:
     tied: int
     buffers: int
     weight_bytes: int
-    cost: dict[str, str]
+    sizes: dict[str, int]
+    """The sizes of dynamic dimensions that the cost is for."""
+    cost: dict[str, float]
+    """FLOPs, those in matrix multiplications, and bytes read and written with nothing fused, of one call."""
+    uncounted: dict[str, int]
+    """Operators whose FLOPs are not known."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -49,6 +55,9 @@ def take_inventory(program: Program) -> Inventory:
     pairs = list(zip(program.inputs, program.placeholders(), strict=True))
     own = [(record, value_of(node)) for record, node in pairs if record.is_weight and record.tied_to is None]
     parameters = [value for record, value in own if record.kind is InputKind.PARAMETER]
+    sizes = example_sizes(program)
+    costs = cost(program)
+    totals = costs.total.at(sizes)
     return Inventory(
         program.door,
         size(program),
@@ -62,8 +71,21 @@ def take_inventory(program: Program) -> Inventory:
         sum(record.tied_to is not None for record in program.inputs),
         sum(record.kind is InputKind.BUFFER for record in program.inputs),
         sum(value.numel() * value.element_size() for _, value in own if isinstance(value, torch.Tensor)),
-        {},
+        sizes,
+        {name: totals[name] for name in ("flops", "matmul_flops", "bytes")},
+        costs.unknown,
     )
+
+
+def example_sizes(program: Program) -> dict[str, int]:
+    """The size of each dynamic dimension in the call that was traced."""
+    sizes: dict[str, int] = {}
+    for node in program.user_inputs():
+        value = value_of(node)
+        for extent in value.shape if isinstance(value, torch.Tensor) else (value,):
+            if isinstance(extent, torch.SymInt) and extent.node.has_hint():
+                sizes[str(extent.node.expr)] = int(extent.node.hint)
+    return sizes
 
 
 def find_sites(program: Program, pattern: str) -> list[tuple[Site, str]]:

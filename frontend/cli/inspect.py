@@ -50,8 +50,14 @@ def _show(found: Inventory, *, everything: bool) -> None:
         f"weights: {quantity(found.parameters)} parameters in {found.parameter_tensors} tensors{tied}; "
         f"{found.buffers} buffers; {quantity(found.weight_bytes, 'B')}"
     )
-    if found.cost:
-        say("cost of a call: " + ", ".join(f"{name} {text}" for name, text in found.cost.items()))
+    at = ", ".join(f"{name} = {number}" for name, number in found.sizes.items())
+    say(
+        f"one call{f' at {at}' * bool(at)}: {quantity(found.cost['flops'], 'FLOP')}, "
+        f"{quantity(found.cost['matmul_flops'], 'FLOP')} of them in matrix multiplications; "
+        f"{quantity(found.cost['bytes'], 'B')} read and written when nothing is fused"
+    )
+    if found.uncounted:
+        say(f"not counted: {', '.join(f'{count} {name}' for name, count in found.uncounted.items())}")
     say("")
     semantic = sum(found.semantic.values())
     operators = list(found.operators.items())

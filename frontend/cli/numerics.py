@@ -49,7 +49,9 @@ def _shown(record: NumericsRecord, everything: bool, limit: int) -> tuple[list[C
 
 def _summary(record: NumericsRecord) -> list[Cell]:
     worst = record.worst
-    row: list[Cell] = [record.pass_name, _verdict(record), len(record.comparisons)]
+    passes = record.pass_name.split(",")
+    name = passes[0] if len(passes) == 1 else f"all {len(passes)} that rewrote"
+    row: list[Cell] = [name, _verdict(record), len(record.comparisons)]
     if worst is None:
         return [*row, "", "", "", "", ""]
     if worst.problems:

@@ -43,7 +43,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str 
         made.add_column(name.rstrip(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
     for row in rows:
         made.add_row(*row)
-    console().print(made)
+    _print(made)
 
 
 def emit_json(data: Any) -> None:
@@ -110,6 +110,17 @@ def place(where: str) -> str:
         if where.startswith(f"{root}{os.sep}"):
             return prefix + where[len(str(root)) + 1 :]
     return where
+
+
+def _print(made: Table) -> None:
+    """Off a terminal, without the padding of the last column."""
+    out = console()
+    if out.is_terminal:
+        out.print(made)
+        return
+    with out.capture() as captured:
+        out.print(made)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def _cell(value: Cell) -> str | Text:
