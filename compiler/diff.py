@@ -213,7 +213,8 @@ def _own(node: fx.Node) -> tuple[Any, ...]:
 
 
 def _type(node: fx.Node) -> str:
-    return value_text(value_of(node), Naming())
+    # Only some captures record the value of an output, which is that of its operands.
+    return "" if node.op == "output" else value_text(value_of(node), Naming())
 
 
 def _operands(node: fx.Node) -> list[fx.Node]:
