@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import cmath
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -52,7 +51,8 @@ def literal(value: Any) -> str:
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else f'float("{value}")'
     if isinstance(value, complex):
-        return repr(value) if cmath.isfinite(value) else f"complex({literal(value.real)}, {literal(value.imag)})"
+        # Not as a sum, which loses the signs of zeros.
+        return f"complex({literal(value.real)}, {literal(value.imag)})"
     if value is None or value is ... or isinstance(value, (bool, int)):
         return "..." if value is ... else repr(value)
     raise UnsupportedModelError(f"an argument of type {type(value).__name__} cannot be written as text: {value!r}")
@@ -87,7 +87,7 @@ def parse_literal(node: ast.expr, nodes: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Call):
         return _call(node, nodes)
     try:
-        return ast.literal_eval(node)  # signs and complex numbers
+        return ast.literal_eval(node)  # signs
     except ValueError:
         raise LiteralError(
             node,

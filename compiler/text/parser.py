@@ -296,7 +296,7 @@ class _Parser:
     def place(self, node: fx.Node, statement: ast.stmt) -> None:
         """Take the module path and the source line from the comment that ends a statement."""
         lines = range(statement.end_lineno or statement.lineno, statement.lineno - 1, -1)
-        path, _, line = next((self.comments[at] for at in lines if at in self.comments), "").partition(" | ")
+        path, _, line = next((self.comments[at] for at in lines if at in self.comments), "").partition("| ")
         if path.strip():
             node.meta["nn_module_stack"] = {path.strip(): (path.strip(), "")}
         if line.strip():

@@ -179,5 +179,5 @@ def _attribute(node: fx.Node, module: fx.GraphModule, naming: Naming, lines: boo
 
 def _comment(node: fx.Node, lines: bool) -> str:
     path, line = module_path(node), user_line(node) if lines else None
-    text = f"{path} | {line}" if line else path
+    text = f"{path} | {line}".strip() if line else path
     return f"  # {text}" if text else ""
