@@ -149,7 +149,7 @@ class _Normaliser:
         used = {str(node.target) for node in graph.nodes if node.op in ("get_attr", "call_module")}
         # Hooks on saved tensors hang on the module without a node.
         used |= {name for name, child in gm.named_children() if isinstance(child, fx.GraphModule)}
-        attributes = {path: operator.attrgetter(path)(gm) for path in used}
+        attributes = {path: operator.attrgetter(path)(gm) for path in sorted(used)}
         for path, value in attributes.items():
             if isinstance(value, fx.GraphModule):
                 if id(value) not in self.bodies:

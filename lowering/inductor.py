@@ -40,6 +40,8 @@ def compile_with_inductor(
     inductor = torch._TorchCompileInductorWrapper(mode, dict(options or {}), None)
     if pipeline is None:
         return inductor(module, list(example_inputs))
+    # The cache key pickles this set of names in hash order, which differs from one process to the next.
+    module._non_persistent_buffers_set.clear()
     before = inductor.config.get("pre_grad_custom_pass", torch._inductor.config.pre_grad_custom_pass)
     return inductor(module, list(example_inputs), config_patches={"pre_grad_custom_pass": _salt(pipeline, before)})
 
