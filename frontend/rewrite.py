@@ -7,10 +7,14 @@ from typing import Any, Literal
 
 import torch
 
+from ..compiler.analysis.cost import ProgramCost, cost
 from ..compiler.passes import Pass
 from ..compiler.pipeline import Instrument, Pipeline, Selection
-from ..compiler.program import Program
+from ..compiler.program import Program, value_of
 from .report import Report
+
+# Arithmetic rate over memory bandwidth, in FLOPs per byte: a few cores of a CPU in fp32, a data-centre GPU in bf16.
+_BALANCE = {"cpu": 8.0, "cuda": 200.0}
 
 Check = Literal["each", "end", "off"]
 """When to compare numbers: after each pass, at the end of the pipeline, or not at all."""
@@ -45,10 +49,24 @@ def rewrite(
         from ..compiler.numerics import NumericsInstrument
 
         checker = NumericsInstrument(inputs, mode=check, gradients=program.training if gradients is None else gradients)
+    before = cost(program)
     watching = [*instruments, *([checker] if checker else [])]
     result = pipeline.run(program, selection=selection, instruments=watching, device=device)
     program.recompile()
     report = Report.of(str(pipeline), result)
+    report.predicted_gain = _predicted_gain(before, cost(program), program, device)
     if checker is not None:
         report.numerics = checker.finish(program)
     return report
+
+
+def _predicted_gain(before: ProgramCost, after: ProgramCost, program: Program, device: torch.device | None) -> float:
+    """Roofline time before over after, both unfused, at the sizes the program was traced with."""
+    balance = _BALANCE.get(device.type if device else "cpu", _BALANCE["cpu"])
+    sizes = {
+        str(size): size.node.hint
+        for node in program.placeholders()
+        for size in getattr(value_of(node), "shape", ())
+        if isinstance(size, torch.SymInt) and size.node.hint is not None
+    }
+    return before.floor(balance, sizes) / max(after.floor(balance, sizes), 1.0)

@@ -88,6 +88,16 @@ class ProgramCost:
         """Operators without a rule, and how often each is called."""
         return dict(Counter(cost.op for cost in self.nodes if not cost.known))
 
+    def floor(self, flops_per_byte: float, sizes: Mapping[str, int]) -> float:
+        """Least time of all calls one after the other, in the time one byte takes to move (roofline, unfused).
+
+        ``flops_per_byte`` is the machine's balance: its arithmetic rate over its memory bandwidth.
+        """
+        return sum(
+            max(_number(cost.flops, sizes) / flops_per_byte, _number(cost.bytes_read + cost.bytes_written, sizes))
+            for cost in self.nodes
+        )
+
     def by_module(self) -> dict[str, Totals]:
         """Totals of every module, its submodules included, by FQN; ``""`` is the whole program."""
         members: dict[str, list[NodeCost]] = {}
