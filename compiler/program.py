@@ -126,6 +126,14 @@ def tensor_of(node: Any) -> torch.Tensor | None:
     return value if isinstance(value, torch.Tensor) else None
 
 
+def fake_of(node: Any) -> torch.Tensor:
+    """The fake tensor of a node that is known to have one; raises ``TypeError`` for any other."""
+    tensor = tensor_of(node)
+    if tensor is None:
+        raise TypeError(f"{node} has no tensor value")
+    return tensor
+
+
 def module_path(node: fx.Node) -> str:
     """FQN of the innermost module that made the node, ``""`` for the root, in one spelling for both captures."""
     stack = cast("dict[str, tuple[str, Any]] | None", node.meta.get("nn_module_stack"))

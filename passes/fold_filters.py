@@ -22,7 +22,7 @@ from ..compiler.ops.long_conv import spectrum, transform_size
 from ..compiler.ops.registry import accumulation_dtype
 from ..compiler.passes import Numerics, Pass, PassContext
 from ..compiler.prelude import hoist
-from ..compiler.program import Program, tensor_of
+from ..compiler.program import Program, fake_of, tensor_of
 from ..compiler.rewriter import Edit
 from ..compiler.rules import Decline
 
@@ -56,7 +56,7 @@ class FoldFilters(Pass):
                 key = (*(call[name] for name in ("k", "k_rev", "lags", "lag0")), _size(call), _dtype(call))
                 if key not in folded:
                     folded[key] = _spectrum(edit, call)
-                (length,) = tensor_of(call["u"]).shape[-1:]
+                (length,) = fake_of(call["u"]).shape[-1:]
                 args = (call["u"], folded[key], call["skip"], call["pre_gate"], call["post_gate"])
                 result = edit.call(LONG_CONV_SPECTRUM, *args, fft_size=_size(call), length=length)
                 edit.replace(site.node, result)
@@ -89,7 +89,7 @@ def _unfit(program: Program, module: fx.GraphModule, call: dict[str, Any], settl
     for name in ("k", "k_rev"):
         if call[name] is not None and call[name] not in settled:
             return Decline("filter-from-input", f"{call[name].name} depends on the inputs of the call")
-    sizes = [tensor_of(call["u"]).shape[-1], *tensor_of(call["k"]).shape, call["fft_size"], call["lag0"]]
+    sizes = [fake_of(call["u"]).shape[-1], *fake_of(call["k"]).shape, call["fft_size"], call["lag0"]]
     if not all(isinstance(size, int) for size in sizes):
         return Decline("length-dynamic", "the size of the transform depends on a symbolic length")
     return None
@@ -97,11 +97,12 @@ def _unfit(program: Program, module: fx.GraphModule, call: dict[str, Any], settl
 
 def _spectrum(edit: Edit, call: dict[str, Any]) -> fx.Node:
     """Insert the computation of a site's spectrum."""
-    dtype, size, length = _dtype(call), _size(call), tensor_of(call["u"]).shape[-1]
+    dtype, size, length = _dtype(call), _size(call), fake_of(call["u"]).shape[-1]
     causal = call["lags"] == "causal"
 
     def compute(*filters: Tensor) -> Tensor:
-        k, k_rev = (*(taps if taps.dtype == dtype else taps.to(dtype) for taps in filters), None)[:2]
+        cast = [taps if taps.dtype == dtype else taps.to(dtype) for taps in filters]
+        k, k_rev = cast[0], cast[1] if len(cast) == 2 else None
         if causal and k.shape[-1] > length:
             k = k[..., :length]  # later taps reach no output, but would wrap around
         return spectrum(k, k_rev, lags=call["lags"], fft_size=size, lag0=call["lag0"])
@@ -117,20 +118,21 @@ def _inline(edit: Edit, function: Callable[..., Tensor], *nodes: fx.Node) -> fx.
     for node in (node for node in traced.graph.nodes if node.op == "call_function"):
         args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
         values[node] = edit.call(node.target, *args, **kwargs)
-    return values[traced.graph.output_node().args[0]]
+    (result,) = traced.graph.output_node().all_input_nodes
+    return values[result]
 
 
 def _size(call: dict[str, Any]) -> int:
-    taps_rev = 0 if call["k_rev"] is None else tensor_of(call["k_rev"]).shape[-1]
-    lengths = (tensor_of(call["u"]).shape[-1], tensor_of(call["k"]).shape[-1], taps_rev)
+    taps_rev = 0 if call["k_rev"] is None else fake_of(call["k_rev"]).shape[-1]
+    lengths = (fake_of(call["u"]).shape[-1], fake_of(call["k"]).shape[-1], taps_rev)
     return transform_size(*lengths, call["lags"], call["fft_size"], call["lag0"])
 
 
 def _dtype(call: dict[str, Any]) -> torch.dtype:
-    gates = [tensor_of(call[name]) for name in ("u", "pre_gate", "k") if call[name] is not None]
-    return call["compute_dtype"] or accumulation_dtype([tensor.dtype for tensor in gates])
+    tensors = [fake_of(call[name]) for name in ("u", "pre_gate", "k") if call[name] is not None]
+    return call["compute_dtype"] or accumulation_dtype([tensor.dtype for tensor in tensors])
 
 
 def _bytes(call: dict[str, Any]) -> int:
-    rows = tensor_of(call["k"]).numel() // tensor_of(call["k"]).shape[-1]
+    rows = fake_of(call["k"]).numel() // fake_of(call["k"]).shape[-1]
     return rows * (_size(call) // 2 + 1) * 2 * _dtype(call).itemsize

@@ -16,13 +16,13 @@ from torch import fx
 from ..compiler.calls import bind, is_call
 from ..compiler.ops.registry import known
 from ..compiler.passes import Numerics, PassContext
-from ..compiler.program import Program, tensor_of
+from ..compiler.program import Program, fake_of, tensor_of
 from ..compiler.rewriter import Edit
 from ..compiler.rules import Decline, Example, Match, Rule, RulePass, apply_rules
 
 aten = torch.ops.aten
 
-_ACTIVATIONS = {
+_ACTIVATIONS: dict[Any, str] = {
     aten.silu.default: "silu",
     aten.gelu.default: "gelu",
     aten.relu.default: "relu",
@@ -71,14 +71,14 @@ def depthwise(node: fx.Node) -> Depthwise | Decline | None:
     u, lead, nodes = call["input"], padding, [node]
     if (padded := _padded_ahead(u)) is not None:
         u, lead, nodes = padded[0], lead + padded[1], [u, node]
-    length = tensor_of(u).shape[-1]
+    length = fake_of(u).shape[-1]
     user = _only_user(node)
     if is_call(user, aten.slice.Tensor) and _keeps(user, length):
         nodes.append(user)
-    elif not known(tensor_of(node).shape[-1] == length):
+    elif not known(fake_of(node).shape[-1] == length):
         return Decline(
             "length-differs",
-            f"{length} samples go in and {tensor_of(node).shape[-1]} come out",
+            f"{length} samples go in and {fake_of(node).shape[-1]} come out",
             unblock="slice the result to [..., :length]",
             nearness=3,
         )
@@ -200,7 +200,7 @@ def _padded_ahead(node: Any) -> tuple[fx.Node, int] | None:
 
 def _keeps(node: fx.Node, length: Any) -> bool:
     """Whether a slice keeps the first ``length`` samples."""
-    bound, result = bind(node), tensor_of(node)
+    bound, result = bind(node), fake_of(node)
     along_time = bound["dim"] == result.dim() - 1 and bound["step"] == 1 and bound["start"] in (0, None)
     return along_time and known(result.shape[-1] == length)
 
@@ -213,5 +213,5 @@ def _activation(node: fx.Node | None) -> str | None:
     return _ACTIVATIONS[node.target]
 
 
-def _only_user(node: fx.Node) -> fx.Node | None:
+def _only_user(node: fx.Node) -> Any:
     return next(iter(node.users)) if len(node.users) == 1 else None

@@ -9,7 +9,7 @@ from ...compiler.passes import Numerics, PassContext
 from ...compiler.program import Program
 from ...compiler.rules import RulePass, apply_rules
 from .depthwise import LongDepthwise
-from .fft import FftConv
+from .fft import BareFftConv, FftConv
 
 __all__ = ["RaiseLongConv"]
 
@@ -20,10 +20,10 @@ class RaiseLongConv(RulePass):
 
     name: ClassVar[str] = "raise-long-conv"
     numerics: ClassVar[Numerics] = Numerics.EXACT
-    rules = (FftConv(), LongDepthwise())
+    rules = (FftConv(), BareFftConv(), LongDepthwise())
     min_taps: int = 256
     """Depthwise filters of fewer taps stay direct convolutions, which are faster up to about 150 taps on a CPU."""
 
     def run(self, program: Program, ctx: PassContext) -> None:
         """Apply the rules with this limit."""
-        apply_rules((FftConv(), FftConv(bare=True), LongDepthwise(self.min_taps)), program, ctx)
+        apply_rules((*self.rules[:2], LongDepthwise(self.min_taps)), program, ctx)

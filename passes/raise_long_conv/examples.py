@@ -114,6 +114,22 @@ def many_filters(u: Tensor, k: Tensor) -> Tensor:
     return irfft(rfft(u, n=18).unsqueeze(1) * rfft(k, n=18), n=18)[..., :9]
 
 
+def gate_written(u: Tensor, gate: Tensor, k: Tensor) -> Tensor:
+    """The gate behind the convolution is written in place while it is under way."""
+    y = irfft(rfft(u, n=18) * rfft(k, n=18), n=18)[..., :9]
+    gate = gate.clone()
+    x = y + gate
+    return gate.mul_(2) * x * y
+
+
+def input_written(u: Tensor, k: Tensor) -> Tensor:
+    """The input is written in place between its transform and the product."""
+    u = u.clone()
+    spectrum = rfft(u, n=18)
+    u.mul_(2)
+    return irfft(spectrum * rfft(k, n=18), n=18)[..., :9] + u
+
+
 EXAMPLES = (
     Example("hyena", hyena, (_U, _K, "f32[3]")),
     Example("hyena, gated, five dimensions", hyena_gated, (*["f32[2, 1, 3, 1, 9]"] * 3, _K, "f32[3]")),
@@ -133,4 +149,9 @@ EXAMPLES = (
     Example("odd size, even inverse", wrong_inverse, (_U, _K), declines="sizes-differ"),
     Example("filter given as a spectrum", learned_spectrum, (_U, "f32[3, 10, 2]"), declines="filter-not-transformed"),
     Example("input repeated", many_filters, (_U, "f32[5, 3, 9]"), declines="input-broadcast"),
+)
+
+BARE_EXAMPLES = (
+    Example("gate written in place", gate_written, (_U, _U, _K), dtypes=_FLOATS),
+    Example("input written in place", input_written, (_U, _K), declines="mutated-between"),
 )

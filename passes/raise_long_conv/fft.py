@@ -9,17 +9,17 @@ which is always right.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import fx
 
 from ...compiler.calls import bind, is_call
 from ...compiler.ops.registry import accumulation_dtype, known
-from ...compiler.program import tensor_of
+from ...compiler.program import fake_of, tensor_of
 from ...compiler.rewriter import Edit
 from ...compiler.rules import Decline, Match, Rule
-from .examples import EXAMPLES
+from .examples import BARE_EXAMPLES, EXAMPLES
 from .spectra import (
     FORWARD,
     INVERSE,
@@ -118,33 +118,34 @@ def read(node: fx.Node, *, bare: bool = False) -> tuple[Plan, tuple[fx.Node, ...
 def build(plan: Plan, edit: Edit) -> fx.Node:
     """Insert the ``long_conv`` of a plan; returns the value for its root."""
     dim, lags, around = plan.transform.dim, plan.lags, plan.around
-    result = tensor_of(around.root)
-    kept, compute = result.shape[dim], tensor_of(around.samples).dtype
+    result = fake_of(around.root)
+    kept, compute = result.shape[dim], fake_of(around.samples).dtype
 
-    u, pre = plan.u.node, None
+    u: Any = plan.u.node
+    pre: Any = None
     if plan.gated:
         u, pre = u.args[0], u.args[1]
-    elif tensor_of(u).dtype != result.dtype:
+    elif fake_of(u).dtype != result.dtype:
         u = edit.call(aten.to.dtype, u, compute)
     if not known(plan.u.length <= plan.term.transform.size):
-        u = edit.call(aten.slice.Tensor, u, tensor_of(u).dim() + plan.term.transform.dim, 0, plan.term.transform.size)
-    length = tensor_of(u).shape[plan.term.transform.dim]
+        u = edit.call(aten.slice.Tensor, u, fake_of(u).dim() + plan.term.transform.dim, 0, plan.term.transform.size)
+    length = fake_of(u).shape[plan.term.transform.dim]
     if not known(kept <= length):
         at = -plan.term.transform.dim - 1
         u = edit.call(aten.constant_pad_nd.default, u, [0, 0] * at + [0, kept - length])
     u = _time_last(edit, replay(edit, plan.term.views, u, plan.term.transform.dim), dim)
     pre = None if pre is None else _time_last(edit, pre, dim)
 
-    k, k_rev = (None if f is None else _taps(edit, f) for f in (lags.k, lags.k_rev))
+    k, k_rev = (None if f is None else _taps(edit, f, compute) for f in (lags.k, lags.k_rev))
     skip = None if around.skip is None else _per_channel(edit, around.skip, result.dim(), dim)
     gate = None if around.gate is None else _time_last(edit, around.gate, dim)
     options: dict[str, Any] = {} if lags.name == "causal" else {"lags": lags.name}
-    if lags.circular or not isinstance(plan.transform.size, int):
+    if lags.circular or isinstance(plan.transform.argument, fx.Node):
         options["fft_size"] = plan.transform.argument
     if lags.lag0:
         options["lag0"] = lags.lag0
-    x = tensor_of(u).dtype if pre is None else torch.result_type(tensor_of(u), tensor_of(pre))
-    if accumulation_dtype([x, tensor_of(k).dtype]) != compute:
+    x = fake_of(u).dtype if pre is None else torch.promote_types(fake_of(u).dtype, fake_of(pre).dtype)
+    if accumulation_dtype([x, fake_of(k).dtype]) != compute:
         options["compute_dtype"] = compute
     trailing = [k_rev, pre, gate]
     while trailing and trailing[-1] is None:
@@ -152,8 +153,8 @@ def build(plan: Plan, edit: Edit) -> fx.Node:
     args = (skip, *trailing) if trailing or skip is not None else ()
     y = edit.call(torch.ops.regraft.long_conv.default, u, k, *args, **options)
     y = _time_last(edit, y, dim)
-    if not known(tensor_of(y).shape[dim] == kept):
-        y = edit.call(aten.slice.Tensor, y, tensor_of(y).dim() + dim, 0, kept)
+    if not known(fake_of(y).shape[dim] == kept):
+        y = edit.call(aten.slice.Tensor, y, fake_of(y).dim() + dim, 0, kept)
     return y
 
 
@@ -164,7 +165,7 @@ def _from_forward(node: Any, depth: int = 8) -> bool:
     return is_call(node, *FORWARD) or any(_from_forward(source, depth - 1) for source in node.all_input_nodes)
 
 
-def _factors(node: fx.Node) -> tuple[tuple[Term, ...], tuple[Term, ...], Scale, list[fx.Node]] | Decline:
+def _factors(node: Any) -> tuple[tuple[Term, ...], tuple[Term, ...], Scale, list[fx.Node]] | Decline:
     """The two spectra that are multiplied, the scale of the product, and the calls between."""
     scale, nodes = Scale(), []
     while True:
@@ -208,7 +209,7 @@ def _roles(left: tuple[Term, ...], right: tuple[Term, ...], output: Any) -> tupl
 
 
 def _spanning(signal: Term, taps: tuple[Term, ...], output: Any) -> tuple[Term, tuple[Term, ...]] | Decline:
-    seen = tensor_of(signal.nodes[-1])
+    seen = fake_of(signal.nodes[-1])
     dims = [dim for dim in range(-output.dim(), 0) if dim != signal.dim]
     if seen.dim() != output.dim() or not all(known(seen.shape[dim] == output.shape[dim]) for dim in dims):
         return Decline(
@@ -228,7 +229,7 @@ def _unfit(inverse: Transform, terms: tuple[Term, ...], output: Any) -> Decline 
             return Decline("sizes-differ", f"the transforms have {sizes}", unblock="give irfft its n", nearness=3)
         if term.dim != inverse.dim:
             return Decline("dims-differ", "the transforms are along different dimensions", nearness=3)
-        if tensor_of(term.transform.source).is_complex():
+        if fake_of(term.transform.source).is_complex():
             return Decline("complex-input", f"{term.transform.source.name} is complex", nearness=3)
         if term.one_sided and not inverse.one_sided:
             return Decline("sizes-differ", "a one-sided spectrum is read as a full one", nearness=3)
@@ -240,7 +241,7 @@ def _unfit(inverse: Transform, terms: tuple[Term, ...], output: Any) -> Decline 
 def _lags(inverse: Transform, u: Signal, terms: tuple[Term, ...], scale: Scale, around: Surroundings) -> Lags | Decline:
     """The lag map; linear only where that is proved."""
     n, start = inverse.size, around.start
-    kept = tensor_of(around.root).shape[inverse.dim]
+    kept = fake_of(around.root).shape[inverse.dim]
     filters: list[Filter] = []
     for term in terms:
         factor = (scale * term.scale).value(n)
@@ -297,9 +298,9 @@ def _split(n: Size, kept: Size, u: Signal, whole: Filter) -> Lags | None:
         if ahead is None or behind is None or ahead[1] or not known(behind[2] == 0):
             continue
         flip = behind[0]
-        if not is_call(flip, aten.flip.default) or bind(flip)["dims"] != [tensor_of(flip).dim() + dim]:
+        if not is_call(flip, aten.flip.default) or bind(flip)["dims"] != [fake_of(flip).dim() + dim]:
             continue
-        k, k_rev = (Signal(s, tensor_of(s).shape[dim], 0, ()) for s in (ahead[0], bind(flip)["self"]))
+        k, k_rev = (Signal(s, fake_of(s).shape[dim], 0, ()) for s in (ahead[0], bind(flip)["self"]))
         nodes = (whole.taps.node, first, second, flip)
         if known(n >= u.length + k.length - 1) and known(n >= kept + k_rev.length):
             forward = replace(whole, taps=replace(k, nodes=nodes))
@@ -307,18 +308,23 @@ def _split(n: Size, kept: Size, u: Signal, whole: Filter) -> Lags | None:
     return None
 
 
-def _taps(edit: Edit, chosen: Filter) -> fx.Node:
+def _taps(edit: Edit, chosen: Filter, dtype: torch.dtype) -> fx.Node:
+    """A filter at its scale, multiplied in the dtype of the transforms."""
     term = chosen.term
     k = replay(edit, term.views, chosen.taps.node, term.transform.dim)
     k = _time_last(edit, k, term.dim)
-    return k if chosen.factor == 1.0 else edit.call(aten.mul.Tensor, k, chosen.factor)
+    if chosen.factor == 1.0:
+        return k
+    if fake_of(k).dtype != dtype:
+        k = edit.call(aten.to.dtype, k, dtype)
+    return edit.call(aten.mul.Tensor, k, chosen.factor)
 
 
-def _per_channel(edit: Edit, factor: fx.Node, rank: int, dim: int) -> fx.Node:
+def _per_channel(edit: Edit, factor: Any, rank: int, dim: int) -> fx.Node:
     """A factor that broadcasts over time, without its time dimension."""
-    if dim == -1 and is_call(factor, aten.unsqueeze.default) and bind(factor)["dim"] == tensor_of(factor).dim() - 1:
+    if dim == -1 and is_call(factor, aten.unsqueeze.default) and bind(factor)["dim"] == fake_of(factor).dim() - 1:
         return factor.args[0]
-    shape = [1] * (rank - tensor_of(factor).dim()) + list(tensor_of(factor).shape)
+    shape = [1] * (rank - fake_of(factor).dim()) + list(fake_of(factor).shape)
     shape[dim], shape[-1] = shape[-1], shape[dim]
     shape = shape[:-1]
     while len(shape) > 1 and known(shape[0] == 1):
@@ -332,19 +338,14 @@ def _time_last(edit: Edit, node: fx.Node, dim: int) -> fx.Node:
 
 
 class FftConv(Rule):
-    """rfft, multiply, irfft."""
+    """rfft, multiply, irfft, with the skip and the gates around them."""
 
     name = "fft-conv"
+    bare: ClassVar[bool] = False
     targets = frozenset(INVERSE)
     site = "long_conv"
     shared_interior = True
     examples = EXAMPLES
-
-    def __init__(self, *, bare: bool = False) -> None:
-        """``bare`` leaves skip and gates outside: what remains where a value is written in place between them."""
-        self.bare = bare
-        if bare:
-            self.name = "fft-conv-bare"
 
     def match(self, node: fx.Node) -> Match | Decline | None:
         """Read the convolution and plan its replacement."""
@@ -364,3 +365,11 @@ class FftConv(Rule):
         with_ = [("skip", plan.around.skip), ("pre-gate", plan.gated), ("post-gate", plan.around.gate)]
         taken = ", ".join(name for name, present in with_ if present)
         return f"{plan.lags.name} convolution by {plan.transform.size}-point FFT" + (f" with {taken}" if taken else "")
+
+
+class BareFftConv(FftConv):
+    """The same without skip and gates, for where a value is written in place between them."""
+
+    name = "fft-conv-bare"
+    bare = True
+    examples = BARE_EXAMPLES

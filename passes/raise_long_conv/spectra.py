@@ -16,7 +16,7 @@ from torch import fx
 
 from ...compiler.calls import bind, cast_of, is_call, number, permutation_of
 from ...compiler.ops.registry import known
-from ...compiler.program import tensor_of, value_of
+from ...compiler.program import fake_of, tensor_of, value_of
 
 aten = torch.ops.aten
 
@@ -144,14 +144,15 @@ def scaled(node: Any) -> tuple[fx.Node, Scale] | None:
     return (source, Scale(divisors=(size,))) if divides and isinstance(size, torch.SymInt) else None
 
 
-def signal_of(node: fx.Node, dim: int) -> Signal:
+def signal_of(samples: fx.Node, dim: int) -> Signal:
     """The samples along ``dim`` (from the end) under widening casts, copies and zero padding along that dimension."""
-    signal = Signal(node, _length(node, dim))
+    signal = Signal(samples, _length(samples, dim))
     while True:
-        node, front = signal.node, 0
+        node: Any = signal.node
+        front = 0
         cast_to = cast_of(node)
         if cast_to is not None and widens(cast_to[0], node):
-            source = cast_to[0]
+            source: Any = cast_to[0]
         elif is_call(node, *UNCHANGED):
             source = node.args[0]
         elif (padded := zeros_around(node, dim)) is not None:
@@ -215,7 +216,7 @@ def _sum(node: fx.Node) -> tuple[Term, ...] | None:
     left, right = terms_of(bound["self"]), terms_of(bound["other"])
     if left is None or right is None or bound["alpha"] != 1:
         return None
-    if tensor_of(bound["self"]).dim() != tensor_of(bound["other"]).dim():
+    if fake_of(bound["self"]).dim() != fake_of(bound["other"]).dim():
         return None
     sign = Scale(-1.0 if node.target is aten.sub.Tensor else 1.0)
     right = tuple(replace(term, scale=term.scale * sign) for term in right)
@@ -234,8 +235,8 @@ def _under(term: Term, node: fx.Node) -> Term | None:
     return None if dim is None else replace(term, dim=dim, views=(*term.views, node))
 
 
-def _is_no_cast(node: fx.Node) -> bool:
-    return cast_of(node) is not None and tensor_of(node).dtype == tensor_of(node.args[0]).dtype
+def _is_no_cast(node: Any) -> bool:
+    return cast_of(node) is not None and fake_of(node).dtype == fake_of(node.args[0]).dtype
 
 
 def _half(term: Term, node: fx.Node) -> Term | None:
@@ -249,7 +250,7 @@ def _half(term: Term, node: fx.Node) -> Term | None:
 def cut_of(node: fx.Node, dim: int) -> int | None:
     """The static start of a slice with step 1 along ``dim`` (from the end); ``None`` for any other."""
     bound = bind(node)
-    rank = tensor_of(node).dim()
+    rank = fake_of(node).dim()
     start = bound["start"] or 0
     if bound["dim"] - rank != dim or bound["step"] != 1 or not isinstance(start, int) or start < 0:
         return None
@@ -289,4 +290,4 @@ def replay(edit: Any, views: Sequence[fx.Node], samples: fx.Node, dim: int) -> f
 
 
 def _length(node: fx.Node, dim: int) -> Size:
-    return tensor_of(node).shape[dim]
+    return fake_of(node).shape[dim]

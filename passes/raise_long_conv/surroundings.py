@@ -14,7 +14,7 @@ from torch import fx
 
 from ...compiler.calls import bind, cast_of, is_call
 from ...compiler.ops.registry import known
-from ...compiler.program import tensor_of
+from ...compiler.program import fake_of, tensor_of
 from .spectra import Signal, Term, Transform, cut_of, same_shape, widens, zeros_around
 
 aten = torch.ops.aten
@@ -43,7 +43,7 @@ def real_part(node: fx.Node) -> fx.Node | None:
         pair, user = user, _only_user(user)
         if is_call(user, aten.select.int):
             bound = bind(user)
-            if bound["dim"] == tensor_of(pair).dim() - 1 and bound["index"] == 0:
+            if bound["dim"] == fake_of(pair).dim() - 1 and bound["index"] == 0:
                 return user
     return None
 
@@ -56,7 +56,7 @@ def surroundings(samples: fx.Node, inverse: Transform, u: Signal, term: Term, *,
     around = Surroundings(samples, samples, nodes=[samples])
     if _follow_slice(around, inverse, u, bare=bare) or bare:
         return around
-    dtype = tensor_of(u.node).dtype
+    dtype = fake_of(u.node).dtype
     while (user := _only_user(around.root)) is not None:
         if around.skip is None and not term.views and (found := _skip_of(user, around.root, u, inverse.dim)):
             around.skip, product = found
@@ -67,7 +67,7 @@ def surroundings(samples: fx.Node, inverse: Transform, u: Signal, term: Term, *,
         around.nodes.append(user)
     gate = _other_factor(user, around.root)
     # The operator multiplies by the gate after its result is back in the input's dtype.
-    if gate is not None and tensor_of(around.root).dtype == dtype and _fills(around.root, u, inverse):
+    if gate is not None and fake_of(around.root).dtype == dtype and _fills(around.root, u, inverse):
         around.gate, around.root = gate, user
         around.nodes.append(user)
     return around
@@ -75,12 +75,12 @@ def surroundings(samples: fx.Node, inverse: Transform, u: Signal, term: Term, *,
 
 def pre_gate_of(u: Signal, term: Term, around: Surroundings) -> fx.Node | None:
     """The product that is convolved, when both its factors have its shape and nothing else reads it."""
-    product, result = u.node, tensor_of(around.root)
+    product, result = u.node, fake_of(around.root)
     if not is_call(product, aten.mul.Tensor) or term.views or u.front:
         return None
-    if not all(same_shape(factor, product) and tensor_of(factor).is_floating_point() for factor in product.args):
+    if not all(same_shape(factor, product) and fake_of(factor).is_floating_point() for factor in product.args):
         return None
-    x = tensor_of(product)
+    x = fake_of(product)
     if x.dtype != result.dtype or not known(x.shape[term.dim] == result.shape[term.dim]):
         return None
     inside = {*around.nodes, *u.nodes, *term.nodes}
@@ -89,7 +89,9 @@ def pre_gate_of(u: Signal, term: Term, around: Surroundings) -> fx.Node | None:
 
 def _follow_slice(around: Surroundings, inverse: Transform, u: Signal, *, bare: bool) -> bool:
     """Take in a slice along time, and a gate that is zero-padded as far as the slice undoes; whether there was one."""
-    gate, steps, last = None, [], around.root
+    gate: fx.Node | None = None
+    steps: list[fx.Node] = []
+    last = around.root
     user = _only_user(last)
     factor = None if bare else _other_factor(user, last)
     padded = None if factor is None else zeros_around(factor, inverse.dim)
@@ -110,9 +112,10 @@ def _skip_of(add: fx.Node, y: fx.Node, u: Signal, dim: int) -> tuple[fx.Node, fx
     """``(factor, product)`` of ``y + u * factor`` for a factor that is the same at all times."""
     if not is_call(add, aten.add.Tensor) or bind(add)["alpha"] != 1 or not same_shape(add, y):
         return None
-    if tensor_of(add).dtype != tensor_of(y).dtype:
+    if fake_of(add).dtype != fake_of(y).dtype:
         return None
-    for product in add.args:
+    operands: Any = add.args
+    for product in operands:
         if product is y or not is_call(product, aten.mul.Tensor) or not same_shape(product, add):
             continue
         for x, factor in (product.args, product.args[::-1]):
@@ -125,7 +128,7 @@ def _skip_of(add: fx.Node, y: fx.Node, u: Signal, dim: int) -> tuple[fx.Node, fx
 
 
 def _fills(result: fx.Node, u: Signal, inverse: Transform) -> bool:
-    return known(tensor_of(result).shape[inverse.dim] == u.length)
+    return known(fake_of(result).shape[inverse.dim] == u.length)
 
 
 def _other_factor(node: Any, value: fx.Node) -> fx.Node | None:
@@ -135,7 +138,7 @@ def _other_factor(node: Any, value: fx.Node) -> fx.Node | None:
     others = [arg for arg in node.args if arg is not value]
     if len(others) != 1 or not same_shape(others[0], node) or not same_shape(value, node):
         return None
-    dtypes = {tensor_of(each).dtype for each in (others[0], value, node)}
+    dtypes = {fake_of(each).dtype for each in (others[0], value, node)}
     return others[0] if len(dtypes) == 1 else None
 
 
@@ -149,6 +152,6 @@ def _users(node: fx.Node) -> list[fx.Node]:
     return [user for user in node.users if not is_call(user, aten._assert_tensor_metadata.default)]
 
 
-def _only_user(node: fx.Node) -> fx.Node | None:
+def _only_user(node: fx.Node) -> Any:
     users = _users(node)
     return users[0] if len(users) == 1 and users[0].op == "call_function" else None
