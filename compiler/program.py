@@ -9,6 +9,7 @@ Nested bodies (autocast regions, ``cond`` branches, checkpointed regions) are ch
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -18,6 +19,8 @@ import torch
 from torch import fx
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils import _pytree as pytree
+
+_TORCH = os.path.dirname(torch.__file__) + os.sep
 
 
 class InputKind(str, Enum):
@@ -157,17 +160,21 @@ def clean_path(source: str) -> str:
 
 
 def user_line(node: fx.Node) -> str | None:
-    """``file:line: code`` of the innermost frame of the user's source that made the node."""
+    """``file:line: code`` of the innermost frame outside PyTorch that made the node, or else of the innermost."""
     trace = cast("str | None", node.meta.get("stack_trace"))
     if not trace:
         return None
     lines = [line.strip() for line in trace.splitlines() if line.strip() and set(line.strip()) - set("^~")]
+    innermost = None
     for at in range(len(lines) - 1, -1, -1):
         if lines[at].startswith('File "'):
             file, _, rest = lines[at][6:].partition('", line ')
             code = lines[at + 1] if at + 1 < len(lines) else ""
-            return f"{file}:{rest.split(',')[0]}: {code}"
-    return None
+            found = f"{file}:{rest.split(',')[0]}: {code}"
+            if not file.startswith(_TORCH):
+                return found
+            innermost = innermost or found
+    return innermost
 
 
 def copy_module(module: fx.GraphModule) -> fx.GraphModule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from argparse import ArgumentParser
 from collections import Counter
 
@@ -13,6 +14,9 @@ from ...compiler.remarks import Remark
 from ..explain import remarks_at
 from .arguments import add_model, add_pipeline, add_selection, load, parse_pipeline, run_pipeline, selection, words
 from .render import console, emit_json, next_command, place, say
+
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)|(?<=\.)\d+(?=/)")
+"""A layer's number in the path of a module."""
 
 _STYLES = {"passed": "green", "missed": "yellow", "failure": "bold red", "analysis": "dim"}
 
@@ -25,6 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     shown = parser.add_argument_group("what is shown")
     shown.add_argument("--site", metavar="GLOB", help="only at these sites (handle, module path or a parent of it)")
     shown.add_argument("--missed", action="store_true", help="only where a rewrite was declined or failed")
+    shown.add_argument("--each", action="store_true", help="every site by itself; layers that fare alike are one entry")
     shown.add_argument("--pass", metavar="NAME", dest="pass_name", help="only of this pass")
 
 
@@ -43,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         emit_json([remark.to_json() for remark in shown])
     else:
-        _show(shown, missed=options.missed)
+        _show(shown, missed=options.missed, each=options.each or options.site is not None)
         counts = Counter(remark.kind for remark in remarks)
         say(f"\n{counts['passed']} rewritten, {counts['missed']} declined, {counts['failure']} failed")
     if any(remark.kind == "missed" for remark in shown):
@@ -53,16 +58,21 @@ def run(options: argparse.Namespace) -> int:
     return RegraftError.exit_code if any(remark.kind == "failure" for remark in report.remarks) else 0
 
 
-def _show(remarks: list[Remark], *, missed: bool) -> None:
-    """Site by site, in the order the passes spoke of them."""
+def _show(remarks: list[Remark], *, missed: bool, each: bool) -> None:
+    """Site by site in the order the passes spoke of them; layers that fared alike together, under the glob of all."""
     if not remarks:
         say("nothing was declined" if missed else "no pass had anything to say")
         return
     by_site: dict[str, list[Remark]] = {}
     for remark in remarks:
         by_site.setdefault(remark.site or "(the whole program)", []).append(remark)
+    alike: dict[object, list[str]] = {}
     for site, found in by_site.items():
-        say(site, style="bold")
+        verdicts = tuple((r.kind, r.pass_name, r.rule, r.code, r.message, r.unblock) for r in found)
+        alike.setdefault(site if each else (_NUMBER.sub("*", site), verdicts), []).append(site)
+    for sites in alike.values():
+        site, found = sites[0], by_site[sites[0]]
+        say(site if len(sites) == 1 else f"{_NUMBER.sub('*', site)}  ({len(sites)} sites)", style="bold")
         line = next((remark.line for remark in found if remark.line), "")
         if line:
             say(f"  {place(line)}", style="dim")

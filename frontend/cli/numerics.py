@@ -24,7 +24,7 @@ def show_summary(report: NumericsReport) -> None:
         say(f"note: {text}")
 
 
-def show_details(report: NumericsReport, *, everything: bool, limit: int = 12) -> None:
+def show_details(report: NumericsReport, *, everything: bool, limit: int = 4) -> None:
     """A table for every pass: outputs, mutated inputs, gradients and sites, the worst first within each kind."""
     columns = (
         "value", "type", "verdict", "max before>", "after>", "mean>", "q99.9>", "l2>", "1 - cosine>", "NaN, Inf>",

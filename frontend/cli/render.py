@@ -88,7 +88,8 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(disabled)
-    sys.stderr.write(held.getvalue())
+    # A progress bar that has come to its end says nothing any more.
+    sys.stderr.writelines(line for line in io.StringIO(held.getvalue(), newline="\n") if "\r" not in line)
 
 
 def milliseconds(seconds: float) -> str:
