@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import torch
 from torch import fx
@@ -36,7 +36,7 @@ RESHAPES = (aten.view.default, aten.reshape.default, aten._unsafe_view.default, 
 RESHAPES += (aten.unflatten.int, aten.unsqueeze.default, aten.squeeze.dim)
 
 
-def is_call(node: Any, *targets: Any) -> bool:
+def is_call(node: Any, *targets: Any) -> TypeGuard[fx.Node]:
     """Whether ``node`` is a call, to one of ``targets`` when any are given."""
     return isinstance(node, fx.Node) and node.op == "call_function" and (not targets or node.target in targets)
 

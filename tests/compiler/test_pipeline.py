@@ -126,5 +126,5 @@ def test_selection_skips_stops_and_limits():
 
 
 def test_selection_of_an_unknown_pass_is_refused():
-    with pytest.raises(UsageError, match="'raise-nrm' is not in the pipeline(?s:.*)raise-norm"):
+    with pytest.raises(UsageError, match=r"'raise-nrm' is not in the pipeline(?s:.*)raise-norm"):
         run(skip=frozenset({"raise-nrm"}))

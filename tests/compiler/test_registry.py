@@ -28,7 +28,7 @@ def test_plugin_is_found_beside_the_built_in_passes(monkeypatch):
 
 def test_name_of_a_built_in_pass_is_taken(monkeypatch):
     table = plugged(monkeypatch, ("canonicalise", "other.package:Canonicalise"))
-    with pytest.raises(UsageError, match="'canonicalise' is registered twice, by regraft and by other.package"):
+    with pytest.raises(UsageError, match=r"'canonicalise' is registered twice, by regraft and by other\.package"):
         table.names()
 
 
