@@ -200,9 +200,10 @@ def _sum_of_products(node: fx.Node) -> Decline:
 def _roles(left: tuple[Term, ...], right: tuple[Term, ...], output: Any) -> tuple[Term, tuple[Term, ...]] | Decline:
     """The input's term and the filter's: the filter is the one that is conjugated, a sum, or has fewer dimensions."""
     for signal, taps in ((left, right), (right, left)):
-        if len(signal) == 1 and not signal[0].conjugated and (len(taps) > 1 or taps[0].conjugated):
+        plain = not any(term.conjugated for term in signal)
+        if len(signal) == 1 and plain and (len(taps) > 1 or any(term.conjugated for term in taps)):
             return _spanning(signal[0], taps, output)
-    if any(len(terms) > 1 or terms[0].conjugated for terms in (left, right)):
+    if any(term.conjugated for term in (*left, *right)) or len(left) + len(right) > 2:
         return Decline("conjugate-of-input", "neither spectrum is that of a plain signal", nearness=2)
     first, second = (_spanning(a[0], b, output) for a, b in ((left, right), (right, left)))
     return second if isinstance(first, Decline) and not isinstance(second, Decline) else first
@@ -320,7 +321,7 @@ def _taps(edit: Edit, chosen: Filter, dtype: torch.dtype) -> fx.Node:
     return edit.call(aten.mul.Tensor, k, chosen.factor)
 
 
-def _per_channel(edit: Edit, factor: Any, rank: int, dim: int) -> fx.Node:
+def _per_channel(edit: Edit, factor: Any, rank: int, dim: int) -> Any:
     """A factor that broadcasts over time, without its time dimension."""
     if dim == -1 and is_call(factor, aten.unsqueeze.default) and bind(factor)["dim"] == fake_of(factor).dim() - 1:
         return factor.args[0]

@@ -125,7 +125,7 @@ def terms_of(node: Any) -> tuple[Term, ...] | None:
     return None if None in read else tuple(replace(term, nodes=(*term.nodes, node)) for term in read if term)
 
 
-def scaled(node: Any) -> tuple[fx.Node, Scale] | None:
+def scaled(node: Any) -> tuple[Any, Scale] | None:
     """``(source, factor)`` of a spectrum times or over a number, or over a symbolic size."""
     if is_call(node, aten.neg.default):
         return node.args[0], Scale(-1.0)

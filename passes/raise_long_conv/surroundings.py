@@ -67,7 +67,12 @@ def surroundings(samples: fx.Node, inverse: Transform, u: Signal, term: Term, *,
         around.nodes.append(user)
     gate = _other_factor(user, around.root)
     # The operator multiplies by the gate after its result is back in the input's dtype.
-    if gate is not None and fake_of(around.root).dtype == dtype and _fills(around.root, u, inverse):
+    if (
+        user is not None
+        and gate is not None
+        and fake_of(around.root).dtype == dtype
+        and _fills(around.root, u, inverse)
+    ):
         around.gate, around.root = gate, user
         around.nodes.append(user)
     return around
@@ -108,7 +113,7 @@ def _follow_slice(around: Surroundings, inverse: Transform, u: Signal, *, bare: 
     return gate is not None
 
 
-def _skip_of(add: fx.Node, y: fx.Node, u: Signal, dim: int) -> tuple[fx.Node, fx.Node] | None:
+def _skip_of(add: fx.Node, y: fx.Node, u: Signal, dim: int) -> tuple[Any, fx.Node] | None:
     """``(factor, product)`` of ``y + u * factor`` for a factor that is the same at all times."""
     if not is_call(add, aten.add.Tensor) or bind(add)["alpha"] != 1 or not same_shape(add, y):
         return None
@@ -131,7 +136,7 @@ def _fills(result: fx.Node, u: Signal, inverse: Transform) -> bool:
     return known(fake_of(result).shape[inverse.dim] == u.length)
 
 
-def _other_factor(node: Any, value: fx.Node) -> fx.Node | None:
+def _other_factor(node: Any, value: fx.Node) -> Any:
     """The other factor of ``value * factor``, when all three have one shape and dtype."""
     if not is_call(node, aten.mul.Tensor):
         return None
