@@ -49,7 +49,7 @@ def repeat_of(node: fx.Node) -> Repeat | None:
         return None
     source, times, chain = found
     nodes += chain
-    private = all(user in nodes for each in nodes if each is not node for user in each.users)
+    private = len(node.users) == 1 and all(user in nodes for each in nodes if each is not node for user in each.users)
     return Repeat(source, order, times, nodes) if private and times > 1 else None
 
 
