@@ -12,7 +12,7 @@ the gradient on.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +34,7 @@ ALIASING |= {aten.alias.default, aten.contiguous.default, aten.squeeze.default, 
 ALIASING |= {aten.reshape_as.default, aten.view_as.default}
 ALIASING -= {aten._to_copy.default}
 
-_NEUTRAL = {
+_NEUTRAL: dict[Any, float] = {
     aten.add.Tensor: 0.0,
     aten.sub.Tensor: 0.0,
     aten.mul.Tensor: 1.0,

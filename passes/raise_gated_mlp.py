@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isclose, pi, sqrt
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -178,10 +178,12 @@ def linear_of(node: Any) -> Linear | None:
             return None
         return Linear(bound["mat1"], weight, bound["self"], (node, bound["mat2"]))
     if is_call(node, aten.matmul.default, aten.mm.default):
-        weight = _transposed(node.args[1])
-        return Linear(node.args[0], weight, None, (node, node.args[1])) if weight is not None else None
+        x, matrix = cast("tuple[fx.Node, fx.Node]", node.args)
+        weight = _transposed(matrix)
+        return Linear(x, weight, None, (node, matrix)) if weight is not None else None
     if is_call(node, aten.add.Tensor) and len(node.args) == 2 and not node.kwargs:
-        for value, bias in (node.args, node.args[::-1]):
+        terms = cast("tuple[fx.Node, fx.Node]", node.args)
+        for value, bias in (terms, terms[::-1]):
             if is_call(value, aten.matmul.default, aten.mm.default) and _rank(bias) == 1:
                 bare = linear_of(value)
                 if bare is not None and _width(bias) == _width(node):
