@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
@@ -52,14 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except RegraftError as error:
         if traceback_wanted:
-            raise
+            traceback.print_exc()
         print(f"regraft: {error}", file=sys.stderr)
         if error.exit_code == RegraftError.exit_code:
             _reproduce(arguments, error)
         return error.exit_code
     except Exception as error:
         if traceback_wanted:
-            raise
+            traceback.print_exc()
         print(f"regraft: internal error: {type(error).__name__}: {error}", file=sys.stderr)
         _reproduce(arguments, error)
         return RegraftError.exit_code

@@ -10,7 +10,7 @@ from ...compiler.errors import NumericsError
 from ...compiler.text import print_program
 from .arguments import add_model, add_pipeline, load, parse_pipeline, words
 from .files import check_folder, write
-from .render import emit_json, next_command, note, say
+from .render import emit_json, next_command, progress, say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -29,7 +29,8 @@ def run(options: argparse.Namespace) -> int:
     tree = check_folder(options.tree_dir)
     subject = load(options)
     bad = numerically_bad(subject.program, subject.inputs, gradients=options.gradients)
-    culprit = bisect(pipeline, subject.program, bad, progress=note)
+    with progress("bisecting") as step:
+        culprit = bisect(pipeline, subject.program, bad, progress=step)
     if culprit is None:
         if options.json:
             emit_json(None)

@@ -79,7 +79,7 @@ def _list(options: argparse.Namespace) -> None:
         )
         for p in known
     ]
-    table(("pass", "numerics", "default", "options", "what it does"), rows)
+    table(("pass", "numerics", "default", "options", "what it does"), rows, spare=("default", "options"))
     next_command(options, "passes", known[0]["name"] if known else "NAME")
 
 

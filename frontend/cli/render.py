@@ -8,7 +8,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,6 +19,9 @@ from rich.text import Text
 
 _WIDE = 10_000
 """Columns assumed off a terminal, so that no name is ever cut or folded there."""
+
+_FOLDED = 28
+"""Words up to this length stay on one line even where the table has to be narrow."""
 
 Cell = str | int | float | Text | None
 
@@ -34,16 +37,22 @@ def say(text: str | Text, style: str | None = None) -> None:
     console().print(text, style=style, soft_wrap=True)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str = "", style: str = "") -> None:
-    """Print a table; a column whose name ends in ``>`` is aligned to the right. Names fold, they are not cut."""
-    rows = [[_cell(cell) for cell in row] for row in rows]
-    made = Table(box=None, header_style="bold", title=title or None, title_justify="left", pad_edge=False, style=style)
-    for name in columns:
-        right = name.endswith(">")
-        made.add_column(name.rstrip(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
-    for row in rows:
-        made.add_row(*row)
-    _print(made)
+def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, spare: Sequence[str] = ()) -> None:
+    """Print a table; a column whose name ends in ``>`` is aligned to the right.
+
+    On a narrow terminal the ``spare`` columns go first, then text folds; nothing is cut.
+    """
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    out, left_out = console(), set[str]()
+    for name in (*spare, ""):
+        kept = [at for at, column in enumerate(columns) if column.rstrip(">") not in left_out]
+        made = _table([columns[at] for at in kept], [[row[at] for at in kept] for row in cells])
+        if out.measure(made, options=out.options.update(width=_WIDE)).maximum <= out.width:
+            break
+        left_out |= {name} if name else set()
+    _print(out, made)
+    if left_out:
+        note(f"a wider terminal also shows {', '.join(name for name in spare if name in left_out)}")
 
 
 def emit_json(data: Any) -> None:
@@ -63,13 +72,13 @@ def next_command(options: Any, *words: str) -> None:
 
 
 @contextmanager
-def progress(message: str) -> Iterator[None]:
-    """A spinner on stderr while something slow runs; nothing off a terminal."""
+def progress(message: str) -> Iterator[Callable[[str], None]]:
+    """A spinner on stderr while something slow runs, with a function to say how far it is; nothing off a terminal."""
     if not sys.stderr.isatty():
-        yield
+        yield lambda step: None
         return
-    with console(sys.stderr).status(f"{message} ..."):
-        yield
+    with console(sys.stderr).status(f"{message} ...") as status:
+        yield lambda step: status.update(f"{message}: {step} ...")
 
 
 @contextmanager
@@ -113,9 +122,26 @@ def place(where: str) -> str:
     return where
 
 
-def _print(made: Table) -> None:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for at, name in enumerate(columns):
+        right = name.endswith(">")
+        longest = max((len(word) for row in rows for word in str(row[at]).split()), default=0)
+        made.add_column(
+            name.rstrip(">"),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=right,
+            # A name is folded only when it is long enough to fill a line of its own.
+            min_width=None if right else min(longest, _FOLDED),
+        )
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def _print(out: Console, made: Table) -> None:
     """Off a terminal, without the padding of the last column."""
-    out = console()
     if out.is_terminal:
         out.print(made)
         return

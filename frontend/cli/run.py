@@ -96,10 +96,13 @@ def show(report: Report, *, timed: bool = False) -> None:
     columns = ["pass", "numerics", "sites", "rewrites>", "nodes>", *(["time>"] if timed else []), ""]
     rows: list[list[Cell]] = []
     for record in report.records:
-        row: list[Cell] = [record.pass_name, record.numerics.value, verdicts(report, record), record.rewrites]
-        row.append(_nodes(record))
+        row: list[Cell] = [record.pass_name, record.numerics.value]
+        if record.skipped:
+            rows.append([*row, *[""] * (3 + timed), record.skipped])
+            continue
+        row += [verdicts(report, record), record.rewrites, _nodes(record)]
         row += [milliseconds(record.seconds)] if timed else []
-        rows.append([*row, record.skipped])
+        rows.append([*row, ""])
     table(columns, rows)
     if timed:
         say(f"all passes: {milliseconds(sum(record.seconds for record in report.records))}")
@@ -107,6 +110,10 @@ def show(report: Report, *, timed: bool = False) -> None:
     if reasons:
         say("")
         table(("declined by", "sites>", "because"), [(p, n, f"{m} [{c}]") for (p, c, m), n in reasons.most_common(12)])
+    if report.dialect:
+        say(f"\ndialect: {', '.join(f'{count} {name}' for name, count in report.dialect.items())}")
+    if report.predicted_gain is not None and report.rewrites:
+        say(f"predicted gain with nothing fused: {report.predicted_gain:.2f}x (regraft bench measures it)")
     if report.numerics is not None:
         say("")
         show_summary(report.numerics)
@@ -139,7 +146,7 @@ def show_statistics(report: Report) -> None:
         for rule, s in record.statistics.items()
     ]
     say("")
-    table(columns, rows)
+    table(columns, rows, spare=("declined", "time", "looked at", "matched"))
 
 
 def _nodes(record: PassRecord) -> str:

@@ -138,6 +138,6 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_any_work(regraft, 
 def test_traceback_is_there_when_asked_for(model):
     command = [sys.executable, "-m", "regraft", "run", f"{model}:broken", "--traceback"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.returncode != 0
+    assert ran.returncode == USAGE
     assert "Traceback" in ran.stderr
     assert "no weights today" in ran.stderr
