@@ -125,6 +125,9 @@ def verdicts(report: Report, record: PassRecord) -> Text:
     tried = counts["passed"] + counts["missed"] + counts["failure"]
     if not tried:
         return Text("none" if not record.rewrites else "")
+    if record.rewrites and not counts["passed"]:
+        # Rewrites too small to have a site of their own.
+        return Text(f"{tried} declined")
     return Text(f"{counts['passed']} of {tried}", style="" if counts["passed"] else "bold yellow")
 
 
