@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .results import device_name, save, show
 
-CPU = ("pipeline", "forward", "decode", "hyena", "compile_time")
+CPU = ("pipeline", "compile_time", "decode", "short_conv", "hyena", "forward")
 GPU = ("forward", "decode", "hyena")
 
 

@@ -111,6 +111,8 @@ class PassContext:
     """The mode in which values of new nodes are computed."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     """Where the program will run; cost questions are asked for this device."""
+    compiled: bool = False
+    """Whether Inductor will compile the program; it fuses pointwise work, which eager execution pays for call by call."""
     limit: int | None = None
     """Stop after this many rewrites (bisection)."""
     counts: Counter[str] = field(default_factory=Counter[str])

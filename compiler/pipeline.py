@@ -141,9 +141,10 @@ class Pipeline:
         selection: Selection | None = None,
         instruments: Sequence[Instrument] = (),
         device: torch.device | None = None,
+        compiled: bool = False,
         verify_each: bool = True,
     ) -> PipelineResult:
-        """Rewrite ``program`` in place, pass by pass.
+        """Rewrite ``program`` in place, pass by pass, for ``device`` and for Inductor if it is to be ``compiled``.
 
         Raises :class:`~.errors.VerificationError` naming pass, rule and site when a pass leaves a broken program.
         """
@@ -157,6 +158,7 @@ class Pipeline:
                 result.remarks,
                 fake_mode=program.fake_mode,
                 device=device or torch.device("cpu"),
+                compiled=compiled,
                 limit=selection.limit.get(pass_.name),
             )
             record = _skipped(pass_, program, reason) if reason else _run(pass_, program, ctx, instruments, verify_each)

@@ -148,7 +148,7 @@ def rewrite(
     remarks = RemarkLog()
     program = normalise(gm, example_inputs, remarks)
     report.remarks += remarks
-    result = pipeline.run(program, selection=settings.selection, device=_device(example_inputs))
+    result = pipeline.run(program, selection=settings.selection, device=_device(example_inputs), compiled=True)
     report.records += result.records
     report.remarks += result.remarks
     program.recompile()

@@ -67,12 +67,20 @@ def optimize(
     args, kwargs = arguments(example_inputs)
     inputs = tree_leaves((args, kwargs))
     selection = Selection(skip=frozenset(skip))
-    report = rewrite(program, pipeline, inputs, check=check, selection=selection, device=device_of(model))
+    options = dict(compile) if isinstance(compile, Mapping) else {} if compile else None
+    report = rewrite(
+        program,
+        pipeline,
+        inputs,
+        check=check,
+        selection=selection,
+        device=device_of(model),
+        compiled=options is not None,
+    )
 
     target = model if inplace else _twin(model)
     dispatch = target.__dict__.setdefault("forward", Dispatch(target))
     positional, keywords = _names(dispatch.__signature__, args, kwargs)
-    options = dict(compile) if isinstance(compile, Mapping) else {} if compile else None
     if options is not None:
         options.setdefault("dynamic", dynamic_shapes is not None)
     dispatch.add(variant_of(program, positional, keywords, _constants(program, model), options))

@@ -37,11 +37,13 @@ def rewrite(
     selection: Selection | None = None,
     instruments: Sequence[Instrument] = (),
     device: torch.device | None = None,
+    compiled: bool = False,
 ) -> Report:
     """Rewrite ``program`` in place and report.
 
     ``inputs`` are the leaves of the call, needed for a numeric check, which works on copies of them. ``gradients``
-    says whether it compares those too; by default it does so for a program in training mode.
+    says whether it compares those too; by default it does so for a program in training mode. ``compiled`` tells the
+    passes that Inductor will compile the result.
     Raises :class:`~regraft.compiler.errors.NumericsError` when a pass is outside what its class allows.
     """
     checker = None
@@ -51,7 +53,7 @@ def rewrite(
         checker = NumericsInstrument(inputs, mode=check, gradients=program.training if gradients is None else gradients)
     before = cost(program)
     watching = [*instruments, *([checker] if checker else [])]
-    result = pipeline.run(program, selection=selection, instruments=watching, device=device)
+    result = pipeline.run(program, selection=selection, instruments=watching, device=device, compiled=compiled)
     program.recompile()
     report = Report.of(str(pipeline), result)
     report.predicted_gain = _predicted_gain(before, cost(program), program, device)

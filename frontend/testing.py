@@ -66,7 +66,10 @@ class Rewritten:
 
 
 def run_pass(
-    passes: str | Pass | Sequence[str | Pass], function: Callable[..., Any], *types: str | Tensor
+    passes: str | Pass | Sequence[str | Pass],
+    function: Callable[..., Any],
+    *types: str | Tensor,
+    compiled: bool = False,
 ) -> Rewritten:
     """Trace ``function`` (or a module) on inputs of these types and run a pipeline over it."""
     from ..passes import DEFAULT, registry
@@ -79,7 +82,7 @@ def run_pass(
     program = capture(model, tuple(inputs), dynamic_shapes=shapes)
     before = program.copy()
     pipeline = Pipeline.parse([passes] if isinstance(passes, Pass) else passes, registry, DEFAULT)
-    result = pipeline.run(program)
+    result = pipeline.run(program, compiled=compiled)
     program.recompile()
     return Rewritten(before, result, inputs)
 
@@ -107,14 +110,14 @@ def check_example(pass_: RulePass, example: Example) -> None:
     results and gradients may be no further from fp64 than twice the original's, plus four units in the last place.
     """
     if example.declines is not None:
-        rewritten = run_pass(pass_, example.function, *example.inputs)
+        rewritten = run_pass(pass_, example.function, *example.inputs, compiled=True)
         codes = [remark.code for remark in rewritten.remarks if remark.kind == "missed"]
         assert rewritten.unchanged, f"{example.name}: fired, but must decline with {example.declines!r}"
         assert example.declines in codes, f"{example.name}: declined with {codes}, not {example.declines!r}"
         return
     for dtype in example.dtypes:
         types = [text.replace("f32[", f"{dtype}[") for text in example.inputs]
-        rewritten = run_pass(pass_, example.function, *types)
+        rewritten = run_pass(pass_, example.function, *types, compiled=True)
         missed = [str(remark) for remark in rewritten.remarks if remark.kind == "missed"]
         assert rewritten.result.rewrites == example.fires, (
             f"{example.name} ({dtype}): {rewritten.result.rewrites} rewrites, not {example.fires}; {missed}"

@@ -14,6 +14,7 @@ BUILTIN = {
         "fold-constants": "FoldConstants",
         "fold-filters": "FoldFilters",
         "fold-grouped-queries": "FoldGroupedQueries",
+        "lower-short-conv": "LowerShortConv",
         "raise-attention": "RaiseAttention",
         "raise-gated-mlp": "RaiseGatedMlp",
         "raise-long-conv": "RaiseLongConv",
@@ -36,6 +37,7 @@ DEFAULT = ",".join(
         "raise-attention",
         "raise-gated-mlp",
         "fold-grouped-queries",
+        "lower-short-conv",
     )
 )
 """The default pipeline: every pass in it is exact."""
