@@ -18,6 +18,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -256,10 +257,7 @@ def _from_pt2(name: str, request: Request, device: torch.device | None) -> Subje
     request.refuse("a .pt2 file", "inputs", "dtype", "train", "dynamic")
     if not Path(name).is_file():
         raise UsageError(f"there is no file {name!r}")
-    try:
-        exported = torch.export.load(name)
-    except Exception as error:
-        raise UsageError(f"{name!r} cannot be loaded: {type(error).__name__}: {str(error).splitlines()[0]}") from error
+    exported = _read_pt2(name)
     if device is not None:
         exported = torch.export.passes.move_to_device_pass(exported, device)
     program = from_exported(exported)
@@ -268,3 +266,26 @@ def _from_pt2(name: str, request: Request, device: torch.device | None) -> Subje
 
         return Subject(name, program, seeded_inputs(program, request.seed), ["inputs are seeded random ones"])
     return Subject(name, program, tree_leaves(exported.example_inputs))
+
+
+def _read_pt2(name: str) -> torch.export.ExportedProgram:
+    """Load the archive; one that returns classes of transformers can be read only once those are defined."""
+    if not zipfile.is_zipfile(name):
+        raise UsageError(f"{name!r} cannot be loaded: it is not an archive of torch.export.save")
+    try:
+        return torch.export.load(name)
+    except Exception as error:
+        if importlib.util.find_spec("transformers") is None or "transformers.modeling_outputs" in sys.modules:
+            raise _unreadable(name, error) from error
+    importlib.import_module("transformers.modeling_outputs")
+    try:
+        return torch.export.load(name)
+    except Exception as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"{name!r} cannot be loaded: {type(error).__name__}: {str(error).splitlines()[0]}",
+        hint="if it takes or returns classes of another package, load it in a function of yours that imports that",
+    )

@@ -245,6 +245,21 @@ def test_a_hugging_face_directory_is_a_model(regraft, tmp_path):
     assert without.json["parameters"] == ran.json["parameters"]
 
 
+def test_a_pt2_that_returns_a_class_of_transformers_is_read_by_a_fresh_process(regraft, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.LlamaConfig(
+        vocab_size=32, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2
+    )
+    config.architectures = ["LlamaForCausalLM"]
+    config.save_pretrained(tmp_path)
+    out = tmp_path / "rewritten.pt2"
+    assert regraft("run", tmp_path, "-p", "raise-norm", "-o", out).code == 0
+    command = [sys.executable, "-m", "regraft", "inspect", str(out)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "dialect: 3 rms_norm" in ran.stdout
+
+
 def test_a_directory_with_its_own_code_is_not_run(regraft, tmp_path):
     (tmp_path / "hub").mkdir()
     (tmp_path / "hub" / "config.json").write_text('{"auto_map": {"AutoModel": "modeling.Own"}}')
