@@ -91,7 +91,7 @@ def _draft(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], d
     try:
         with _silence():
             drafted = torch.export.draft_export(model, args, dict(kwargs), dynamic_shapes=dynamic_shapes, strict=False)
-        report = drafted._report
+        report = getattr(drafted, "_report", None)
         failures = [] if report is None else report.failures
     except Exception:
         return

@@ -123,4 +123,4 @@ def _ranges(program: Program) -> dict[Any, Any]:
 
 
 def _free(value: Any) -> set[Any]:
-    return free_symbols(value) if isinstance(value, (Tensor, torch.SymInt)) else set()
+    return set(free_symbols(value)) if isinstance(value, (Tensor, torch.SymInt)) else set()

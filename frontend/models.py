@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export.passes import move_to_device_pass
 from torch.utils._pytree import tree_leaves, tree_map
 
 from ..compiler.errors import RegraftError, UsageError, nearest
@@ -252,6 +253,8 @@ def _from_text(name: str, request: Request) -> Subject:
 
 
 def _from_pt2(name: str, request: Request, device: torch.device | None) -> Subject:
+    from torch.export.passes import move_to_device_pass
+
     from ..compiler import ops as _dialect  # noqa: F401  (a rewritten program holds our operators)
 
     request.refuse("a .pt2 file", "inputs", "dtype", "train", "dynamic")
@@ -259,7 +262,7 @@ def _from_pt2(name: str, request: Request, device: torch.device | None) -> Subje
         raise UsageError(f"there is no file {name!r}")
     exported = _read_pt2(name)
     if device is not None:
-        exported = torch.export.passes.move_to_device_pass(exported, device)
+        exported = move_to_device_pass(exported, device)
     program = from_exported(exported)
     if exported.example_inputs is None:
         from ..compiler.text import seeded_inputs

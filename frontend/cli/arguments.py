@@ -74,7 +74,7 @@ def request(options: argparse.Namespace) -> Request:
 
 def load(options: argparse.Namespace, name: str | None = None) -> Subject:
     """Load and trace MODEL, saying what was assumed."""
-    name = name if name is not None else options.model
+    name = name or str(options.model)
     wanted = request(options)
     with progress(f"loading and tracing {name}"), quiet():
         subject = load_model(name, wanted)

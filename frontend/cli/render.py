@@ -44,12 +44,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, spare: Sequ
     """
     cells = [[_cell(cell) for cell in row] for row in rows]
     out, left_out = console(), set[str]()
-    for name in (*spare, ""):
-        kept = [at for at, column in enumerate(columns) if column.rstrip(">") not in left_out]
-        made = _table([columns[at] for at in kept], [[row[at] for at in kept] for row in cells])
+    made = _table(columns, cells)
+    for name in spare:
         if out.measure(made, options=out.options.update(width=_WIDE)).maximum <= out.width:
             break
-        left_out |= {name} if name else set()
+        left_out.add(name)
+        kept = [at for at, column in enumerate(columns) if column.rstrip(">") not in left_out]
+        made = _table([columns[at] for at in kept], [[row[at] for at in kept] for row in cells])
     _print(out, made)
     if left_out:
         note(f"a wider terminal also shows {', '.join(name for name in spare if name in left_out)}")

@@ -266,3 +266,9 @@ def test_a_directory_with_its_own_code_is_not_run(regraft, tmp_path):
     ran = regraft("inspect", tmp_path / "hub")
     assert ran.code == 3
     assert "its own modelling code" in ran.err
+
+
+def test_a_pt2_can_be_moved_to_a_device(regraft, model, tmp_path):
+    out = tmp_path / "traced.pt2"
+    regraft("trace", f"{model}:load", "-o", out)
+    assert regraft("inspect", out, "--device", "cpu").code == 0
