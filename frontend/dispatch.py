@@ -26,6 +26,7 @@ from torch.utils import _pytree as pytree
 
 from ..compiler.execute import prelude_sources
 from ..compiler.program import InputKind, Program, copy_module, value_of
+from ..lowering.dissolve import dissolve
 
 
 @dataclass(frozen=True)
@@ -280,7 +281,7 @@ def variant_of(
     assert program.out_spec is not None
     names = [("*" if r.kind is InputKind.DERIVED else r.fqn) if r.is_weight else None for r in program.inputs]
     return Variant(
-        module=program.module,
+        module=program.module if compile_options is not None else dissolve(program),
         prelude=program.prelude,
         weight_names=tuple(names),
         positional=tuple(positional),
@@ -338,7 +339,7 @@ def _symbolic_size(expression: str, size: int, symbols: dict[str, int]) -> int |
     """The size an expression demands, given the symbols seen so far; a bare new symbol takes ``size``."""
     if expression.isidentifier():
         return symbols.setdefault(expression, size)
-    value = sympy.sympify(expression).subs(symbols)
+    value = sympy.sympify(expression).subs(list(symbols.items()))
     return int(value) if value.is_Integer else None
 
 

@@ -8,21 +8,20 @@ the prelude whenever a weight it reads has changed, and lets gradients through i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from ..compiler.analysis.constants import constants
 from ..compiler.calls import bind
+from ..compiler.inline import inline
 from ..compiler.ops.long_conv import spectrum, transform_size
 from ..compiler.ops.registry import accumulation_dtype
 from ..compiler.passes import Numerics, Pass, PassContext
 from ..compiler.prelude import hoist
-from ..compiler.program import Program, fake_of, tensor_of
+from ..compiler.program import Program, fake_of
 from ..compiler.rewriter import Edit
 from ..compiler.rules import Decline
 
@@ -107,19 +106,7 @@ def _spectrum(edit: Edit, call: dict[str, Any]) -> fx.Node:
             k = k[..., :length]  # later taps reach no output, but would wrap around
         return spectrum(k, k_rev, lags=call["lags"], fft_size=size, lag0=call["lag0"])
 
-    return _inline(edit, compute, *(call[name] for name in ("k", "k_rev") if call[name] is not None))
-
-
-def _inline(edit: Edit, function: Callable[..., Tensor], *nodes: fx.Node) -> fx.Node:
-    """Insert the calls a function makes on the values of some nodes; returns that of its result."""
-    with edit.fake_mode:
-        traced = make_fx(function, pre_dispatch=True)(*(tensor_of(node) for node in nodes))
-    values: dict[fx.Node, Any] = dict(zip(traced.graph.find_nodes(op="placeholder"), nodes, strict=True))
-    for node in (node for node in traced.graph.nodes if node.op == "call_function"):
-        args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
-        values[node] = edit.call(node.target, *args, **kwargs)
-    (result,) = traced.graph.output_node().all_input_nodes
-    return values[result]
+    return inline(edit, compute, *(call[name] for name in ("k", "k_rev") if call[name] is not None))
 
 
 def _size(call: dict[str, Any]) -> int:
