@@ -15,7 +15,7 @@ from typing import Any, TypeGuard, cast
 import torch
 from torch import fx
 
-from .program import tensor_of
+from .program import is_operator, tensor_of
 
 aten = torch.ops.aten
 
@@ -30,10 +30,25 @@ CASTS = (
     aten.to.other,
     aten.type_as.default,
 )
-PERMUTES = (aten.permute.default, aten.transpose.int, aten.t.default, aten.swapaxes.default, aten.swapdims.default)
-PERMUTES += (aten.mT.default, aten.numpy_T.default, aten.movedim.int)
-RESHAPES = (aten.view.default, aten.reshape.default, aten._unsafe_view.default, aten.flatten.using_ints)
-RESHAPES += (aten.unflatten.int, aten.unsqueeze.default, aten.squeeze.dim)
+PERMUTES = (
+    aten.permute.default,
+    aten.transpose.int,
+    aten.t.default,
+    aten.swapaxes.default,
+    aten.swapdims.default,
+    aten.mT.default,
+    aten.numpy_T.default,
+    aten.movedim.int,
+)
+RESHAPES = (
+    aten.view.default,
+    aten.reshape.default,
+    aten._unsafe_view.default,
+    aten.flatten.using_ints,
+    aten.unflatten.int,
+    aten.unsqueeze.default,
+    aten.squeeze.dim,
+)
 
 
 def is_call(node: Any, *targets: Any) -> TypeGuard[fx.Node]:
@@ -42,7 +57,7 @@ def is_call(node: Any, *targets: Any) -> TypeGuard[fx.Node]:
 
 
 @cache
-def parameters(target: torch._ops.OpOverload) -> tuple[tuple[str, Any, bool, bool], ...]:
+def parameters(target: torch._ops.OpOverload[..., Any]) -> tuple[tuple[str, Any, bool, bool], ...]:
     """Schema arguments as ``(name, default, has_default, is_dim)``."""
     return tuple(
         (argument.name, argument.default_value, argument.has_default_value(), argument.name in _DIM_ARGUMENTS)
@@ -56,7 +71,7 @@ def bind(node: fx.Node) -> dict[str, Any]:
     Raises ``TypeError`` for anything that is not a call of an ``OpOverload``.
     """
     target = node.target
-    if node.op != "call_function" or not isinstance(target, torch._ops.OpOverload):
+    if node.op != "call_function" or not is_operator(target):
         raise TypeError(f"{node.name} is not a call of an operator with a schema")
     bound: dict[str, Any] = {}
     for at, (name, default, has_default, is_dim) in enumerate(parameters(target)):
@@ -76,7 +91,7 @@ def non_negative(dims: Any, node: fx.Node) -> Any:
     """``dims`` (an int or a list of ints) of ``node``'s first tensor, counted from the front."""
     first: Any = node.args[0] if node.args else None
     if isinstance(first, (list, tuple)):
-        first = first[0] if first else None
+        first = next(iter(cast("Sequence[Any]", first)), None)
     tensor = tensor_of(first)
     if tensor is None or dims is None:
         return dims
@@ -89,15 +104,15 @@ def non_negative(dims: Any, node: fx.Node) -> Any:
 def op_base_name(node: fx.Node) -> str:
     """Name of the operator without namespace and overload, or ``""``."""
     target = node.target
-    return target.overloadpacket.__name__ if isinstance(target, torch._ops.OpOverload) else ""
+    return target.overloadpacket.__name__ if is_operator(target) else ""
 
 
 def cast_of(node: Any) -> tuple[fx.Node, torch.dtype] | None:
     """``(source, dtype)`` when the node only changes the dtype of a tensor (a cast to the same dtype included)."""
     if not is_call(node, *CASTS):
         return None
-    source, after = node.args[0], tensor_of(node)
-    before = tensor_of(source)
+    source: Any = node.args[0]
+    before, after = tensor_of(source), tensor_of(node)
     if before is None or after is None or before.device != after.device or before.layout != after.layout:
         return None
     return source, after.dtype
@@ -114,7 +129,7 @@ def permutation_of(node: Any) -> tuple[fx.Node, tuple[int, ...]] | None:
     """``(source, order)`` with ``node = source.permute(order)`` for every spelling of a permutation."""
     if not is_call(node, *PERMUTES):
         return None
-    source = node.args[0]
+    source: Any = node.args[0]
     tensor = tensor_of(source)
     if tensor is None:
         return None
@@ -138,16 +153,18 @@ def reshape_of(node: Any) -> tuple[fx.Node, tuple[Any, ...]] | None:
     """``(source, shape)`` when the node only changes the shape, keeping the order of elements."""
     if not is_call(node, *RESHAPES):
         return None
-    before, after = tensor_of(node.args[0]), tensor_of(node)
+    source: Any = node.args[0]
+    before, after = tensor_of(source), tensor_of(node)
     if before is None or after is None:
         return None
-    return node.args[0], tuple(after.shape)
+    return source, tuple(after.shape)
 
 
 def getitem_of(node: Any) -> tuple[fx.Node, Any] | None:
     """``(source, index)`` of an ``operator.getitem`` on a tuple or list value."""
     if is_call(node, operator.getitem):
-        return node.args[0], node.args[1]
+        source: Any = node.args[0]
+        return source, node.args[1]
     return None
 
 

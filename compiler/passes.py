@@ -10,7 +10,7 @@ import dataclasses
 import typing
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -112,7 +112,7 @@ class PassContext:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     """Where the program will run; cost questions are asked for this device."""
     compiled: bool = False
-    """Whether Inductor will compile the program; it fuses pointwise work, which eager execution pays for call by call."""
+    """Whether Inductor will compile the program; it fuses pointwise work that eager execution pays for call by call."""
     limit: int | None = None
     """Stop after this many rewrites (bisection)."""
     counts: Counter[str] = field(default_factory=Counter[str])
@@ -129,7 +129,7 @@ class PassContext:
         return sum(self.counts.values())
 
     @contextmanager
-    def edit(self, node: fx.Node, rule: str, site: Site | str = "") -> Iterator[Edit]:
+    def edit(self, node: fx.Node, rule: str, site: Site | str = "") -> Generator[Edit]:
         """One rewrite anchored at ``node``; dead nodes are removed when it ends."""
         if self.limit is not None and self.rewrites >= self.limit:
             raise RewriteLimitReached
@@ -161,7 +161,7 @@ class PassContext:
         self.remark("analysis", site, code, message, **details)
 
 
-def _convert(pass_name: str, key: str, text: str, kind: Any) -> Any:
+def _convert(pass_name: str, key: str, text: Any, kind: Any) -> Any:
     """Read an option's text as its field's type."""
     if not isinstance(text, str):
         return text

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import torch
 from torch import fx
@@ -115,6 +115,11 @@ class Program:
         """Regenerate the Python code of every graph after edits."""
         for _, module in self.graphs():
             module.recompile()
+
+
+def is_operator(target: object) -> TypeGuard[torch._ops.OpOverload[..., Any]]:
+    """Whether what a node calls is an operator with a schema."""
+    return isinstance(target, torch._ops.OpOverload)
 
 
 def value_of(node: fx.Node) -> Any:

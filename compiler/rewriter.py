@@ -15,7 +15,7 @@ from torch import fx
 from torch.fx.traceback import NodeSource, NodeSourceAction
 
 from .errors import VerificationError
-from .program import value_of
+from .program import is_operator, value_of
 from .values import evaluate, same_layout, same_type, type_text
 
 aten = torch.ops.aten
@@ -164,7 +164,7 @@ def refresh(graph: fx.Graph, fake_mode: Any, relaid: Iterable[fx.Node]) -> list[
     for node in graph.nodes:
         if node.op != "call_function" or not any(source in stale for source in node.all_input_nodes):
             continue
-        if not isinstance(node.target, torch._ops.OpOverload):
+        if not is_operator(node.target):
             continue
         before = value_of(node)
         try:
@@ -188,7 +188,7 @@ def provenance(node: fx.Node) -> Provenance | None:
 
 def _layout_matters(node: fx.Node) -> bool:
     for user in node.users:
-        if user.op != "call_function" or not isinstance(user.target, torch._ops.OpOverload):
+        if user.op != "call_function" or not is_operator(user.target):
             return True
         if user.target in _LAYOUT_SENSITIVE or user.target._schema.is_mutable:
             return True

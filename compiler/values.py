@@ -7,15 +7,15 @@ stands in; no guard is added and no kernel runs.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator, Sequence
+from typing import Any, cast
 
 import torch
 from torch import fx
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils import _pytree as pytree
 
-from .program import value_of
+from .program import is_operator, value_of
 
 
 def evaluate(node: fx.Node, mode: FakeTensorMode | None) -> Any:
@@ -30,7 +30,7 @@ def evaluate(node: fx.Node, mode: FakeTensorMode | None) -> Any:
 
 def writes(target: Any) -> bool:
     """Whether an operator writes to one of its arguments."""
-    return isinstance(target, torch._ops.OpOverload) and target._schema.is_mutable
+    return is_operator(target) and target._schema.is_mutable
 
 
 def same_type(left: Any, right: Any) -> bool:
@@ -53,7 +53,8 @@ def type_text(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return f"{dtype_text(value.dtype)}[{', '.join(map(str, value.shape))}]"
     if isinstance(value, (list, tuple)):
-        return "(" + ", ".join(map(type_text, value)) + ("," if len(value) == 1 else "") + ")"
+        items = cast("Sequence[Any]", value)
+        return "(" + ", ".join(map(type_text, items)) + ("," if len(items) == 1 else "") + ")"
     for kind, name in ((torch.SymBool, "bool"), (bool, "bool"), (torch.SymInt, "int"), (int, "int")):
         if isinstance(value, kind):
             return name
@@ -108,7 +109,7 @@ def _same_leaf(left: Any, right: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet(mode: FakeTensorMode | None) -> Iterator[None]:
+def _quiet(mode: FakeTensorMode | None) -> Generator[None]:
     """Evaluate without leaving guards behind in the shape environment."""
     shape_env = getattr(mode, "shape_env", None)
     if shape_env is None:

@@ -32,14 +32,13 @@ from torch.utils import _pytree as pytree
 from .analysis.effects import changes_mode, effects, is_random, mutated
 from .errors import VerificationError
 from .passes import Pass
-from .program import Input, Program, module_path, user_line, value_of
+from .program import Input, Program, is_operator, module_path, user_line, value_of
 from .rewriter import provenance
 from .sites import op_name
 from .values import evaluate, same_type, type_text
 
-_PLAIN_FUNCTIONS = {operator.getitem, operator.add, operator.sub, operator.mul, operator.floordiv, operator.truediv}
-_PLAIN_FUNCTIONS |= {operator.mod, operator.neg, operator.pow, operator.eq, operator.ne, operator.lt, operator.le}
-_PLAIN_FUNCTIONS |= {operator.gt, operator.ge, operator.and_, operator.or_, operator.not_}
+_ARITHMETIC = "getitem add sub mul floordiv truediv mod neg pow eq ne lt le gt ge and_ or_ not_"
+_PLAIN_FUNCTIONS: frozenset[Any] = frozenset(getattr(operator, name) for name in _ARITHMETIC.split())
 
 
 @dataclass(frozen=True)
@@ -110,11 +109,11 @@ def _schema(program: Program, before: Snapshot, pass_: Pass) -> Iterator[Problem
         for node in module.graph.nodes:
             if node.op != "call_function" or provenance(node) is None:
                 continue
-            target = node.target
-            known = isinstance(target, (torch._ops.OpOverload, torch._ops.HigherOrderOperator))
+            target: Any = node.target
+            known = is_operator(target) or isinstance(target, torch._ops.HigherOrderOperator)
             if not known and target not in _PLAIN_FUNCTIONS and not changes_mode(node):
                 yield node, f"{node.name} calls {target}, which has no schema"
-            if isinstance(target, torch._ops.OpOverload):
+            if is_operator(target):
                 required = [a.name for a in target._schema.arguments if not a.has_default_value()]
                 given = {a.name for a in target._schema.arguments[: len(node.args)]} | set(node.kwargs)
                 for name in set(required) - given:
@@ -127,7 +126,7 @@ def _metadata(program: Program, before: Snapshot, pass_: Pass) -> Iterator[Probl
         for node in module.graph.nodes:
             if not any(_made_by(source, pass_) for source in (node, *node.all_input_nodes)):
                 continue
-            if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload) or mutated(node):
+            if node.op != "call_function" or not is_operator(node.target) or mutated(node):
                 continue
             recorded = value_of(node)
             try:

@@ -57,7 +57,7 @@ def capture(model: nn.Module, example_inputs: Inputs, *, dynamic_shapes: Any = N
 
 def from_exported(exported: torch.export.ExportedProgram, model: nn.Module | None = None) -> Program:
     """A program from what ``torch.export`` gave; with ``model``, over its own parameters rather than copies."""
-    owned = dict(exported.state_dict) | dict(exported.constants)
+    owned: dict[str, Any] = {**exported.state_dict, **exported.constants}
     if model is not None:
         owned |= named_weights(model)
     first = _first_names(owned)

@@ -253,8 +253,6 @@ def _from_text(name: str, request: Request) -> Subject:
 
 
 def _from_pt2(name: str, request: Request, device: torch.device | None) -> Subject:
-    from torch.export.passes import move_to_device_pass
-
     from ..compiler import ops as _dialect  # noqa: F401  (a rewritten program holds our operators)
 
     request.refuse("a .pt2 file", "inputs", "dtype", "train", "dynamic")

@@ -16,8 +16,10 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch._dynamo.exc import TorchDynamoException
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.node import map_aggregate
 from torch.utils import _pytree as pytree
 
 from ..compiler.analysis.effects import ENTER_AUTOCAST, EXIT_AUTOCAST, GRAD_SWITCH, changes_mode
@@ -127,12 +129,12 @@ class _Normaliser:
         """The operators of a call; equal calls on equal types are traced once, failures included."""
         sources, leaves = _leaves(node)
         index = {source: f"%{at}" for at, source in enumerate(sources)}
-        pattern = repr(fx.node.map_aggregate((node.args, node.kwargs), lambda x: index.get(x, x)))
+        pattern = repr(map_aggregate((node.args, node.kwargs), lambda x: index.get(x, x)))
         key = (node.op, node.target, pattern, modes.key, *map(_type_key, (*leaves, value_of(node))))
         if key not in self.traced:
             try:
                 self.traced[key] = _trace(node, sources, mode, modes)
-            except torch._dynamo.exc.TorchDynamoException:
+            except TorchDynamoException:
                 raise
             except _CannotTrace as reason:
                 self.traced[key] = reason
@@ -200,8 +202,8 @@ def _trace(node: fx.Node, sources: list[fx.Node], mode: FakeTensorMode, modes: _
 
     def call(*given: Any) -> list[Any]:
         by_source = dict(zip(sources, pytree.tree_unflatten(list(given), spec), strict=True))
-        args, kwargs = fx.node.map_aggregate((node.args, node.kwargs), lambda x: by_source.get(x, x))  # type: ignore[misc]
-        function = getattr(torch.Tensor, node.target) if node.op == "call_method" else node.target
+        args, kwargs = map_aggregate((node.args, node.kwargs), lambda x: by_source.get(x, x))  # type: ignore[misc]
+        function: Any = getattr(torch.Tensor, str(node.target)) if node.op == "call_method" else node.target
         results, structure = pytree.tree_flatten(function(*args, **kwargs))
         result_spec.append(structure)
         return results
@@ -284,7 +286,7 @@ def _splice(graph: fx.Graph, node: fx.Node, traced: _Traced, env: dict[fx.Node, 
         if step.op == "placeholder":
             inner[step] = next(given)
         elif step.op == "output":
-            flat = fx.node.map_aggregate(step.args[0], lambda x: inner.get(x, x) if isinstance(x, fx.Node) else x)
+            flat = map_aggregate(step.args[0], lambda x: inner.get(x, x) if isinstance(x, fx.Node) else x)
             result = pytree.tree_unflatten(list(flat), traced.spec)  # type: ignore[arg-type]
         else:
             inner[step] = new = graph.node_copy(step, inner.__getitem__)

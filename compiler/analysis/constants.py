@@ -19,7 +19,7 @@ from torch import fx
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
-from ..program import InputKind, Program, tensor_of, value_of
+from ..program import InputKind, Program, is_operator, tensor_of, value_of
 from .effects import aliases, changes_mode, effects, is_random, mutated
 
 aten = torch.ops.aten
@@ -194,7 +194,7 @@ def does_work(node: fx.Node) -> bool:
     target = node.target
     if node.op != "call_function" or target is operator.getitem:
         return False
-    if isinstance(target, torch._ops.OpOverload):
+    if is_operator(target):
         return torch.Tag.pointwise not in target.tags and target.overloadpacket not in _FREE
     return any(does_work(inner) for body in _bodies(node) for inner in body.graph.nodes)
 
@@ -202,7 +202,7 @@ def does_work(node: fx.Node) -> bool:
 def is_free(node: fx.Node) -> bool:
     """Whether a call is a view, a cast or another way of reading its only tensor argument."""
     target = node.target
-    packet = target.overloadpacket if isinstance(target, torch._ops.OpOverload) else None
+    packet = target.overloadpacket if is_operator(target) else None
     return packet in _FREE and len(node.all_input_nodes) == 1
 
 

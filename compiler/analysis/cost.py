@@ -27,7 +27,7 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from ..calls import bind, op_base_name
-from ..program import InputKind, Program, module_path, tensor_of, value_of
+from ..program import InputKind, Program, is_operator, module_path, tensor_of, value_of
 from ..sites import op_name
 from ..values import same_layout
 from .cost_rules import CONTRACTIONS, COPIES, LOOKUPS, OTHERS, REDUCTIONS, elements, is_plain
@@ -164,7 +164,7 @@ def _flops(node: fx.Node) -> tuple[Size, Size, bool]:
     if not outputs or _is_free(node):
         return zero, zero, True
     target, name = node.target, op_base_name(node)
-    if not isinstance(target, torch._ops.OpOverload):
+    if not is_operator(target):
         return zero, zero, False
     out = outputs[0]
     if name == "einsum" and not is_plain(bind(node)["equation"]):
@@ -224,7 +224,7 @@ def _bytes(tensor: Tensor) -> Size:
 
 
 def _writes(node: fx.Node) -> bool:
-    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+    return is_operator(node.target) and node.target._schema.is_mutable
 
 
 def _values(node: fx.Node) -> Callable[[str], Any]:

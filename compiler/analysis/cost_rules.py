@@ -5,8 +5,8 @@ The conventions are those of :mod:`.cost`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import sympy
 from torch import Tensor
@@ -24,7 +24,7 @@ def size(value: Any) -> sympy.Expr:
 
 def elements(tensor: Tensor, *, stored: bool = False) -> sympy.Expr:
     """Number of elements; with ``stored``, of those in memory (a dimension of stride 0 holds one)."""
-    pairs = zip(tensor.shape, tensor.stride(), strict=True)
+    pairs = cast("Iterator[tuple[Any, Any]]", zip(tensor.shape, tensor.stride(), strict=True))
     return sympy.Mul(*(size(n) for n, stride in pairs if not (stored and isinstance(stride, int) and stride == 0)))
 
 
@@ -134,14 +134,14 @@ def _fft(real: bool, inverse: bool = False) -> Rule:
         asked = arg("n")
         n = size(asked) if asked is not None else size(long.shape[at])
         rows = sympy.Mul(*(size(s) for i, s in enumerate(out.shape) if i != at % out.dim()))
-        return rows * transform(n) / (1 if real else sympy.Rational(1, 2)), sympy.Integer(0)
+        return (1 if real else 2) * rows * transform(n), sympy.Integer(0)
 
     return rule
 
 
 def transform(n: sympy.Expr) -> sympy.Expr:
     """FLOPs of a real FFT of size n."""
-    return sympy.Rational(5, 2) * n * sympy.log(n, 2)
+    return sympy.Mul(sympy.Rational(5, 2), n, sympy.log(n, 2))
 
 
 def _long_conv(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
@@ -220,17 +220,18 @@ OTHERS: dict[tuple[str, str], Rule] = {
 }
 """Operators with a rule of their own, by namespace and name."""
 
-REDUCTIONS: dict[str, int] = dict.fromkeys(
-    _names(
-        "sum mean amax amin max min argmax argmin prod any all cumsum cumprod cummax logcumsumexp norm count_nonzero "
-        "nll_loss_nd avg_pool1d avg_pool2d max_pool1d max_pool2d adaptive_avg_pool1d adaptive_avg_pool2d"
-    ),
-    1,
+_ONE_EACH = _names(
+    "sum mean amax amin max min argmax argmin prod any all cumsum cumprod cummax logcumsumexp norm count_nonzero "
+    "nll_loss_nd avg_pool1d avg_pool2d max_pool1d max_pool2d adaptive_avg_pool1d adaptive_avg_pool2d"
 )
-REDUCTIONS |= dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax"), SOFTMAX)
-REDUCTIONS |= dict.fromkeys(("layer_norm", "native_layer_norm", "group_norm", "instance_norm"), LAYER_NORM)
-REDUCTIONS |= {"batch_norm": 4, "var": 3, "std": 3, "var_mean": 3, "logsumexp": 4, "linalg_vector_norm": 2}
-REDUCTIONS |= {"dropout": 2, "cross_entropy_loss": SOFTMAX}
+REDUCTIONS: dict[str, int] = {
+    **dict.fromkeys(_ONE_EACH, 1),
+    **dict.fromkeys(_names("linalg_vector_norm dropout"), 2),
+    **dict.fromkeys(_names("var std var_mean"), 3),
+    **dict.fromkeys(_names("batch_norm logsumexp"), 4),
+    **dict.fromkeys(_names("softmax _softmax log_softmax _log_softmax cross_entropy_loss"), SOFTMAX),
+    **dict.fromkeys(_names("layer_norm native_layer_norm group_norm instance_norm"), LAYER_NORM),
+}
 """FLOPs for each element of the first tensor."""
 
 COPIES = _names(

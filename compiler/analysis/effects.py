@@ -8,7 +8,7 @@ replaced by a computation at the place of the last of them?
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -17,17 +17,18 @@ import torch
 from torch import fx
 from torch.utils import _pytree as pytree
 
-from ..program import tensor_of
+from ..program import is_operator, tensor_of
 
 GRAD_SWITCH = torch._C._set_grad_enabled
-ENTER_AUTOCAST = torch.amp.autocast_mode._enter_autocast
-EXIT_AUTOCAST = torch.amp.autocast_mode._exit_autocast
+_autocast: Any = torch.amp.autocast_mode
+ENTER_AUTOCAST: Callable[..., Any] = _autocast._enter_autocast
+EXIT_AUTOCAST: Callable[..., Any] = _autocast._exit_autocast
 
 # Schemas that do not own up to writing their running statistics while the named flag is set.
 _RUNNING_STATISTICS = {torch.ops.aten.batch_norm: "training", torch.ops.aten.instance_norm: "use_input_stats"}
 _OPAQUE_WRITERS = {"triton_kernel_wrapper_mutation"}
-_IN_PLACE_OPERATORS = {"setitem", "delitem", "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow"}
-_IN_PLACE_OPERATORS |= {"iand", "ior", "ixor", "ilshift", "irshift", "imatmul"}
+_IN_PLACE = "setitem delitem iadd isub imul itruediv ifloordiv imod ipow iand ior ixor ilshift irshift imatmul"
+_IN_PLACE_OPERATORS = frozenset(_IN_PLACE.split())
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def mutated(node: fx.Node) -> list[fx.Node]:
     if node.op != "call_function":
         return list(node.all_input_nodes) if node.op in ("call_method", "call_module") else []
     target = node.target
-    if isinstance(target, torch._ops.OpOverload):
+    if is_operator(target):
         if target.overloadpacket in _RUNNING_STATISTICS:
             updates = bool(_flag(node, _RUNNING_STATISTICS[target.overloadpacket]))
             statistics = (_flag(node, "running_mean"), _flag(node, "running_var"))
@@ -122,7 +123,7 @@ def is_random(node: fx.Node) -> bool:
     target = node.target
     if isinstance(target, torch._ops.HigherOrderOperator):
         return any(is_random(n) for arg in node.all_input_nodes if (body := _body(arg)) for n in body.nodes)
-    if not isinstance(target, torch._ops.OpOverload):
+    if not is_operator(target):
         return False
     signature = _signature(target)
     if signature.probability:
@@ -170,7 +171,7 @@ def aliases(node: fx.Node) -> list[fx.Node]:
         return list(node.all_input_nodes)
     if isinstance(target, torch._ops.HigherOrderOperator):
         return [arg for arg in node.all_input_nodes if tensor_of(arg) is not None]
-    if not isinstance(target, torch._ops.OpOverload):
+    if not is_operator(target):
         return _tensors(node)
     return _nodes_at(node, _signature(target).aliased)
 
@@ -197,7 +198,7 @@ class _Signature:
 
 
 @cache
-def _signature(target: torch._ops.OpOverload) -> _Signature:
+def _signature(target: torch._ops.OpOverload[..., Any]) -> _Signature:
     returned = {name for value in target._schema.returns if value.alias_info for name in value.alias_info.before_set}
     noted = [(at, a.name, a.alias_info) for at, a in enumerate(target._schema.arguments) if a.alias_info is not None]
     names = {argument.name for argument in target._schema.arguments}
@@ -232,8 +233,8 @@ def _has_mutation(graph: fx.Graph) -> bool:
 
 
 def _flag(node: fx.Node, name: str, default: Any = None) -> Any:
-    schema = node.target._schema  # type: ignore[union-attr]
-    for at, argument in enumerate(schema.arguments):
+    assert is_operator(node.target)
+    for at, argument in enumerate(node.target._schema.arguments):
         if argument.name == name:
             if at < len(node.args):
                 return node.args[at]

@@ -199,11 +199,16 @@ def _counted(measures: Measures, value: torch.Tensor, all_finite: bool) -> Measu
     return replace(measures, nans=int(value.isnan().sum()), infs=int(value.isinf().sum()))
 
 
+def _norm(tensor: torch.Tensor) -> float:
+    linalg: Any = torch.linalg
+    return float(linalg.vector_norm(tensor))
+
+
 def _measures(exact: torch.Tensor, value: torch.Tensor) -> Measures:
     if not exact.numel():
         return Measures()
     error = (value - exact).abs()
-    norm, norm_exact, norm_error = (float(torch.linalg.vector_norm(x)) for x in (value, exact, error))
+    norm, norm_exact, norm_error = map(_norm, (value, exact, error))
     relative = norm_error / norm_exact if norm_exact else (math.inf if norm_error else 0.0)
     # Scaled before the product, so that large norms do not overflow.
     cosine = float(torch.vdot(value / norm, exact / norm_exact)) if norm and norm_exact else float(norm == norm_exact)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -74,7 +74,7 @@ def observe(
     user = [leaves.user(name, value) for name, value in zip(_user_names(program), setting.user, strict=False)]
     user += list(setting.user[len(user) :])
     weights = {fqn: leaves.weight(fqn, fqn in written) for fqn in _needed(program) if fqn in setting.weights}
-    torch.manual_seed(setting.seed)
+    torch.manual_seed(setting.seed)  # pyright: ignore[reportUnknownMemberType]
     with exactly() if fp64 else nullcontext(), torch.enable_grad():
         results = list(execute(program, user, weights))
         split = len(results) - len(watch)
@@ -158,7 +158,9 @@ def _gradients(
         return {}
     values, weights = zip(*pairs, strict=True)
     found = torch.autograd.grad(values, list(leaves.values()), weights, allow_unused=True)
-    return {name: gradient.detach() for name, gradient in zip(leaves, found, strict=True) if gradient is not None}
+    # A leaf that no output depends on has none.
+    gradients = zip(leaves, cast("tuple[Tensor | None, ...]", found), strict=True)
+    return {name: gradient.detach() for name, gradient in gradients if gradient is not None}
 
 
 def _cotangent(value: Any, seed: int) -> Tensor | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from ..passes import Numerics
 from .compare import QUANTILE, Comparison
@@ -97,5 +97,5 @@ def _comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in cast("dict[str, Any]", value).items()}
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,16 +12,17 @@ other libraries, which may have no fp64 kernel.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import fx
+from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
 from ..analysis.effects import ENTER_AUTOCAST, mutated
-from ..program import Program, value_of
+from ..program import Program, is_operator, value_of
 
 aten = torch.ops.aten
 
@@ -29,9 +30,9 @@ _WIDER = {torch.complex64: torch.complex128, torch.complex32: torch.complex128}
 _OWN_NAMESPACES = ("aten", "prims", "regraft", "higher_order")
 _BIT_CASTS = (aten.view.dtype,)
 # These draw one number per element whatever the dtype, so the widened call makes the same choices.
-_DTYPE_FREE_DRAWS = {"dropout", "dropout_", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "bernoulli"}
-_DTYPE_FREE_DRAWS |= {"bernoulli_", "native_dropout", "scaled_dot_product_attention", "randint", "randperm", "rrelu"}
-_DTYPE_FREE_DRAWS |= {"multinomial", "randint_like"}
+_DRAWS = "bernoulli bernoulli_ randint randint_like randperm multinomial rrelu scaled_dot_product_attention"
+_DROPOUTS = "dropout dropout_ feature_dropout alpha_dropout feature_alpha_dropout native_dropout"
+_DTYPE_FREE_DRAWS = frozenset(f"{_DRAWS} {_DROPOUTS}".split())
 
 
 def fp64_copy(program: Program) -> Program:
@@ -47,7 +48,7 @@ def fp64_copy(program: Program) -> Program:
 
 
 @contextlib.contextmanager
-def exactly() -> Iterator[None]:
+def exactly() -> Generator[None]:
     """Make fp64 the default dtype, for what ``torch`` computes from integers and Python numbers."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
@@ -95,7 +96,7 @@ def _wider_argument(argument: Any) -> Any:
 
 def _keeps_its_dtype(node: fx.Node) -> bool:
     target = node.target
-    if not isinstance(target, torch._ops.OpOverload):
+    if not is_operator(target):
         return False
     if target in _BIT_CASTS or target.namespace not in _OWN_NAMESPACES:
         return True
@@ -110,7 +111,7 @@ def _insulate(node: fx.Node) -> None:
     """
     graph, target = node.graph, node.target
     own = {source: _dtype(source) for source in node.all_input_nodes}
-    assert isinstance(target, torch._ops.OpOverload)
+    assert is_operator(target)
     if _dtype_is_open(node):
         node.kwargs = {**node.kwargs, "dtype": _dtype(node)}
 
@@ -121,9 +122,8 @@ def _insulate(node: fx.Node) -> None:
     users, written = list(node.users), mutated(node)
     with graph.inserting_before(node):
         narrowed = {source: narrow(source) for source in own}
-        node.args, node.kwargs = fx.node.map_aggregate(  # type: ignore[assignment]
-            (node.args, node.kwargs), lambda a: narrowed.get(a, a) if isinstance(a, fx.Node) else a
-        )
+        node.args = map_arg(node.args, narrowed.__getitem__)
+        node.kwargs = map_arg(node.kwargs, narrowed.__getitem__)
     if not pytree.tree_any(lambda leaf: isinstance(leaf, torch.Tensor), value_of(node)):
         return
     with graph.inserting_after(node):
@@ -137,7 +137,8 @@ def _insulate(node: fx.Node) -> None:
 
 def _dtype_is_open(node: fx.Node) -> bool:
     """Whether a call takes the default dtype (or its argument's) because it names none."""
-    names = [argument.name for argument in node.target._schema.arguments]  # type: ignore[union-attr]
+    assert is_operator(node.target)
+    names = [argument.name for argument in node.target._schema.arguments]
     return "dtype" in names[len(node.args) :] and node.kwargs.get("dtype") is None and _dtype(node) is not None
 
 

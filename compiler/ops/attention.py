@@ -125,8 +125,8 @@ def _grouped_matmul(a: Tensor, b: Tensor) -> Tensor:
     if known(heads == kv_heads):
         return a @ b
     # unflatten and flatten, since one reshape over two dimensions guards on dynamic sizes
-    stacked = a.unflatten(-3, (kv_heads, heads // kv_heads)).flatten(-3, -2)
-    return (stacked @ b).unflatten(-2, (heads // kv_heads, rows)).flatten(-4, -3)
+    stacked = torch.unflatten(a, -3, (kv_heads, heads // kv_heads)).flatten(-3, -2)
+    return torch.unflatten(stacked @ b, -2, (heads // kv_heads, rows)).flatten(-4, -3)
 
 
 def _share_batch(q: Tensor, kv: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ def literal(value: Any) -> str:
     if isinstance(value, fx.Node):
         return value.name
     if isinstance(value, slice):
-        return f"slice({literal(value.start)}, {literal(value.stop)}, {literal(value.step)})"
+        bounds = cast("slice[Any, Any, Any]", value)
+        return f"slice({literal(bounds.start)}, {literal(bounds.stop)}, {literal(bounds.step)})"
     if isinstance(value, list):
         return "[" + ", ".join(map(literal, cast("list[Any]", value))) + "]"
     if isinstance(value, tuple):
@@ -98,17 +99,17 @@ def parse_literal(node: ast.expr, nodes: Mapping[str, Any]) -> Any:
 
 def tensor_literal(tensor: torch.Tensor) -> str:
     """The elements of a tensor as nested lists; floats in the fewest digits that read back exactly."""
-    values = tensor.detach().cpu()
-    if values.dtype is torch.float32:
-        import numpy
-
-        short: Callable[[float], float] = lambda value: float(str(numpy.float32(value)))  # noqa: E731
-        return literal(_mapped(values.tolist(), short))
-    return literal(values.tolist())
+    values = cast("Any", tensor.detach().cpu()).tolist()
+    return literal(_shortened(values) if tensor.dtype is torch.float32 else values)
 
 
-def _mapped(values: Any, function: Callable[[float], float]) -> Any:
-    return [_mapped(value, function) for value in values] if isinstance(values, list) else function(values)
+def _shortened(values: Any) -> Any:
+    """Floats of nested lists as the shortest ones that round to the same fp32."""
+    if isinstance(values, list):
+        return [_shortened(value) for value in cast("list[Any]", values)]
+    import numpy
+
+    return float(str(numpy.float32(values)))
 
 
 def _call(node: ast.Call, nodes: Mapping[str, Any]) -> Any:

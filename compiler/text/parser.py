@@ -24,12 +24,12 @@ from torch.utils import _pytree as pytree
 
 from ..analysis.effects import ENTER_AUTOCAST, EXIT_AUTOCAST
 from ..errors import UsageError, nearest
-from ..program import Input, InputKind, Program
+from ..program import Input, InputKind, Program, is_operator
 from ..values import evaluate
 from .literals import LiteralError, parse_literal
 from .printer import requires_grad_by_default
 from .seeds import seeded_tensor
-from .symbols import Naming, SizeError, make_symbol
+from .symbols import Naming, SizeError, expression_of, make_symbol
 from .targets import find_target
 from .types import TensorType, fake_value, fits, parse_type, value_text
 
@@ -250,7 +250,7 @@ class _Parser:
         if trusted:
             return fake_value(declared, self.mode)
         naming = Naming()
-        naming.names = {size.node.expr: sympy.Symbol(name, integer=True) for name, size in self.symbols.items()}
+        naming.names = {expression_of(size): sympy.Symbol(name, integer=True) for name, size in self.symbols.items()}
         raise self.error(
             annotation,
             f"{node.name} is declared {ast.unparse(annotation)} but computes {value_text(computed, naming)}",
@@ -313,7 +313,7 @@ class _Parser:
             raise self.error(function, f"unknown operator {name!r}", str(error.args[0])) from None
 
     def check_arguments(self, call: ast.Call, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not isinstance(target, torch._ops.OpOverload):
+        if not is_operator(target):
             return
         known = [argument.name for argument in target._schema.arguments]
         for keyword in call.keywords:

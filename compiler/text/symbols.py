@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import sympy
 import torch
@@ -32,8 +32,8 @@ class Naming:
         """The expression of a size: ``5``, ``s0``, ``2*s0``."""
         if not isinstance(size, torch.SymInt):
             return str(size)
-        expression = size.node.expr
-        self._environment = self._environment or size.node.shape_env
+        expression = expression_of(size)
+        self._environment = self._environment or cast("Any", size).node.shape_env
         for symbol in sorted(expression.free_symbols, key=str):
             if symbol not in self.names:
                 prefix = "u" if free_unbacked_symbols(symbol) else "s"
@@ -61,6 +61,11 @@ class Naming:
         return lowest, int(limits.upper) if limits.upper.is_finite and limits.upper < _UNBOUNDED else None
 
 
+def expression_of(size: Any) -> Any:
+    """The sympy expression of a symbolic size, over the symbols of its environment."""
+    return size.node.expr
+
+
 def symbol_hint(environment: Any, symbol: sympy.Symbol) -> int | None:
     """The example value of a backed symbol."""
     values = getattr(environment, "backed_var_to_val", None)
@@ -73,35 +78,39 @@ def make_symbol(
 ) -> tuple[torch.SymInt, str]:
     """A fresh symbolic size of these bounds, unbacked when it has no hint; also its name in the environment."""
     from torch._dynamo.source import ConstantSource
-    from torch.utils._sympy.numbers import int_oo
+    from torch.utils._sympy.numbers import int_oo  # pyright: ignore[reportUnknownVariableType]
 
     if hint is None:
         size: Any = environment.create_unbacked_symint()
-        symbol = size.node.expr
+        symbol = expression_of(size)
     else:
         source = ConstantSource(name)
         symbol: Any = environment.create_symbol(
             hint, source, dynamic_dim=DimDynamic.DYNAMIC, do_not_specialize_zero_one=True
         )
         size = environment.create_symintnode(symbol, hint=hint, source=source)
-    environment.constrain_symbol_range(symbol, lowest, int_oo if highest is None else highest)
+    environment.constrain_symbol_range(symbol, lowest, cast("Any", int_oo) if highest is None else highest)
     return size, str(symbol)
+
+
+def _floor_divided(size: Any, by: Any) -> Any:
+    return size // by
 
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.FloorDiv: operator.floordiv,
+    ast.FloorDiv: _floor_divided,
     ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
+    ast.Pow: pow,
 }
 _CALLS: dict[str, Callable[..., Any]] = {
-    "Max": torch.sym_max,
-    "Min": torch.sym_min,
+    "Max": torch.sym_max,  # pyright: ignore[reportUnknownMemberType]
+    "Min": torch.sym_min,  # pyright: ignore[reportUnknownMemberType]
     "Mod": operator.mod,
     "PythonMod": operator.mod,
-    "FloorDiv": operator.floordiv,
+    "FloorDiv": _floor_divided,
 }
 
 

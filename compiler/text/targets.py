@@ -17,6 +17,7 @@ import torch
 from .. import ops as _dialect  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from ..analysis.effects import ENTER_AUTOCAST, EXIT_AUTOCAST, GRAD_SWITCH
 from ..errors import UnsupportedModelError, nearest
+from ..program import is_operator
 
 _OPERATORS = "getitem add sub mul floordiv truediv mod neg pow eq ne lt le gt ge and_ or_ not_ pos abs xor"
 _MATH = "ceil floor trunc sqrt"
@@ -35,7 +36,7 @@ _NAMES = {function: name for name, function in _FUNCTIONS.items()}
 
 def target_text(target: Any) -> str:
     """The name of a call target; raises :class:`UnsupportedModelError` for a function outside the table."""
-    if isinstance(target, torch._ops.OpOverload):
+    if is_operator(target):
         return str(target)
     if isinstance(target, torch._ops.HigherOrderOperator):
         return f"hop.{target.name()}"
@@ -61,7 +62,7 @@ def find_target(name: str) -> Any:
         found: Any = torch.ops
         for part in parts:
             found = getattr(found, part, None)
-        if isinstance(found, torch._ops.OpOverload):
+        if is_operator(found):
             return found
     raise LookupError(nearest(name, _known(parts[0])))
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ..values import DTYPE_NAMES, dtype_text
+from ..values import dtype_text
 from .symbols import Naming, SizeError, size_of
 
-DTYPES: dict[str, torch.dtype] = {name: dtype for dtype, name in DTYPE_NAMES.items()}
-"""Dtypes by short name; the rarer ones by their name in torch."""
-DTYPES |= {
-    str(value).removeprefix("torch."): value
-    for value in vars(torch).values()
-    if isinstance(value, torch.dtype) and value not in DTYPE_NAMES
+DTYPES: dict[str, torch.dtype] = {
+    dtype_text(value): value for value in vars(torch).values() if isinstance(value, torch.dtype)
 }
+"""Dtypes by short name; the rarer ones by their name in torch."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,8 @@ def _tensor_text(value: torch.Tensor, naming: Naming, layout: bool) -> str:
 
 def _contiguous(value: torch.Tensor) -> bool:
     """Whether strides are those of a fresh tensor, on every dimension that has more than one element."""
-    if value.layout != torch.strided or any(isinstance(size, int) and size == 0 for size in value.shape):
+    sizes = cast("Sequence[Any]", value.shape)
+    if value.layout != torch.strided or any(isinstance(size, int) and size == 0 for size in sizes):
         return True
     expected: Any = 1
     for size, stride in zip(reversed(value.shape), reversed(value.stride()), strict=True):

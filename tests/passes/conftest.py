@@ -56,7 +56,9 @@ def _models(t):
         "phi3": lambda: (t.Phi3ForCausalLM(t.Phi3Config(**GROUPED, pad_token_id=0)), ids),
         "gpt_neox": lambda: (t.GPTNeoXForCausalLM(t.GPTNeoXConfig(**COMMON, rotary_pct=0.5, use_cache=False)), ids),
         "gptj": lambda: (
-            t.GPTJForCausalLM(t.GPTJConfig(vocab_size=97, n_positions=64, n_embd=32, n_layer=2, n_head=4, rotary_dim=4)),
+            t.GPTJForCausalLM(
+                t.GPTJConfig(vocab_size=97, n_positions=64, n_embd=32, n_layer=2, n_head=4, rotary_dim=4)
+            ),
             ids,
         ),
         "t5": lambda: (
