@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
+from regraft.frontend.bench import distance
 
 from .results import Row
 
@@ -53,13 +53,6 @@ def compare(
         )
         for name, taken in times.items()
     ]
-
-
-def distance(output: Any, expected: Any) -> float:
-    """Largest relative l2 distance over the floating-point tensors of two outputs."""
-    pairs = zip(tree_leaves(output), tree_leaves(expected), strict=True)
-    tensors = [(a, b) for a, b in pairs if isinstance(b, torch.Tensor) and b.is_floating_point()]
-    return max(float((a.double() - b.double()).norm() / b.double().norm().clamp_min(1e-300)) for a, b in tensors)
 
 
 def _time(call: Callable[[], Any]) -> float:

@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from ..compiler.errors import RegraftError
 from ..compiler.execute import flat_arguments
 from ..compiler.program import Program
+from ..lowering.dissolve import dissolve
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class Timing:
 
 def runner(program: Program, user: list[Any], *, compiled: bool) -> Callable[[], Any]:
     """A call of the program on a copy of the inputs, eager or compiled with Inductor; weights are prepared once."""
-    program.recompile()
+    module = program.module if compiled else dissolve(program)
     with torch.no_grad():
         arguments = flat_arguments(program, copy.deepcopy(user))
-    call: Any = torch.compile(program.module, dynamic=bool(program.ranges)) if compiled else program.module
+    call: Any = torch.compile(module, dynamic=bool(program.ranges)) if compiled else module
 
     def run() -> Any:
         with torch.set_grad_enabled(program.training):

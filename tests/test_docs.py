@@ -31,11 +31,11 @@ def test_every_pass_of_the_default_pipeline_is_exact():
 
 
 def test_every_environment_variable_in_the_code_is_documented():
-    folders = ("compiler", "passes", "lowering", "kernels", "frontend", "tests")
+    folders = ("compiler", "passes", "lowering", "kernels", "frontend")
     sources = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     used = {name for file in sources for name in re.findall(r"\bREGRAFT_[A-Z_]+\b", file.read_text())}
     documented = set(re.findall(r"`(REGRAFT_[A-Z_]+)`", (ROOT / "docs/environment.md").read_text()))
-    assert used == documented
+    assert used == documented - {"REGRAFT_UPDATE_GOLDEN"}  # which only the tests read
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -55,7 +55,7 @@ def add_pipeline(parser: ArgumentParser, default: str | None = "default") -> Non
     )
 
 
-def add_selection(parser: ArgumentParser) -> None:
+def add_selection(parser: ArgumentParser, *, compiled: bool = True) -> None:
     """Which part of the pipeline runs."""
     group = parser.add_argument_group("part of the pipeline")
     group.add_argument("--stop-after", metavar="PASS", help="leave out what comes after this pass")
@@ -64,6 +64,8 @@ def add_selection(parser: ArgumentParser) -> None:
     group.add_argument(
         "--limit", metavar="PASS=N", action="append", default=[], help="at most N rewrites of a pass; may be repeated"
     )
+    if compiled:
+        group.add_argument("--compiled", action="store_true", help="rewrite for Inductor, which fuses what it compiles")
 
 
 def request(options: argparse.Namespace) -> Request:
@@ -101,6 +103,7 @@ def run_pipeline(
     selection: Selection | None = None,
     instruments: Sequence[Instrument] = (),
     check: Check = "off",
+    compiled: bool = False,
 ) -> Report:
     """Rewrite the subject's program in place; an error leaves with the program it happened to."""
     last = _LastProgram()
@@ -115,6 +118,7 @@ def run_pipeline(
                 selection=selection,
                 instruments=[last, *instruments],
                 device=next(iter(devices), None),
+                compiled=compiled,
             )
     except Exception as error:
         error.program_text = last.text()  # type: ignore[attr-defined]

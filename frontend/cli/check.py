@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         sites=options.sites,
         keep_going=True,
     )
-    run_pipeline(subject, pipeline, selection=chosen, instruments=[checker])
+    run_pipeline(subject, pipeline, selection=chosen, instruments=[checker], compiled=options.compiled)
     report = checker.finish(subject.program)
     if options.json:
         emit_json(report.to_json())

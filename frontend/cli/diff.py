@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         chosen.check(pass_.name for pass_ in pipeline.passes)
         subject = load(options, options.model[0])
         before = subject.program.copy()
-        run_pipeline(subject, pipeline, selection=chosen)
+        run_pipeline(subject, pipeline, selection=chosen, compiled=options.compiled)
         after = subject.program
         following = ["explain", *words(options)]
     found = diff(before, after)

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if options.pass_name is not None and options.pass_name not in known:
         raise UsageError(f"pass {options.pass_name!r} is not in the pipeline", hint=nearest(options.pass_name, known))
     subject = load(options)
-    report = run_pipeline(subject, pipeline, selection=chosen)
+    report = run_pipeline(subject, pipeline, selection=chosen, compiled=options.compiled)
     remarks = report.remarks if options.site is None else remarks_at(report, options.site)
     remarks = [remark for remark in remarks if options.pass_name in (None, remark.pass_name)]
     shown = [remark for remark in remarks if not options.missed or remark.kind in ("missed", "failure")]

@@ -63,7 +63,9 @@ def run(options: argparse.Namespace) -> int:
     if tree is not None:
         write(tree / "00-input.ir.py", print_program(subject.program))
         instruments.append(_Tree(tree))
-    report = run_pipeline(subject, pipeline, selection=chosen, instruments=instruments, check=options.check)
+    report = run_pipeline(
+        subject, pipeline, selection=chosen, instruments=instruments, check=options.check, compiled=options.compiled
+    )
     if tree is not None:
         write(tree / "remarks.json", json.dumps([remark.to_json() for remark in report.remarks], indent=2))
     if output is not None:
