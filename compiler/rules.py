@@ -83,7 +83,7 @@ class Rule(ABC):
     shared_interior: ClassVar[bool] = False
     """Whether interior values may have users outside the match (they are then computed twice)."""
     housekeeping: ClassVar[bool] = False
-    """Whether a rewrite goes without a remark, because it tidies and decides nothing."""
+    """Whether it tidies and decides nothing: a rewrite goes without a remark, a decline is only noted."""
     examples: ClassVar[tuple[Example, ...]] = ()
 
     @abstractmethod
@@ -193,7 +193,8 @@ def _settle(rule: Rule, outcome: Match | Decline, site: Site, facts: Effects, ct
         assert decline is not None
         statistics.declined += 1
         details = {"rule": rule.name, "numbers": decline.numbers, "unblock": decline.unblock}
-        ctx.missed(site, decline.code, decline.message, nearness=decline.nearness, **details)
+        tell = ctx.note if rule.housekeeping else ctx.missed
+        tell(site, decline.code, decline.message, nearness=decline.nearness, **details)
         return False
     message = rule.describe(outcome)
     with ctx.edit(outcome.root, rule.name, site) as edit:

@@ -339,7 +339,8 @@ def _symbolic_size(expression: str, size: int, symbols: dict[str, int]) -> int |
     """The size an expression demands, given the symbols seen so far; a bare new symbol takes ``size``."""
     if expression.isidentifier():
         return symbols.setdefault(expression, size)
-    value = sympy.sympify(expression).subs(list(symbols.items()))
+    parsed: Any = sympy.sympify(expression)
+    value = parsed.subs(symbols)
     return int(value) if value.is_Integer else None
 
 

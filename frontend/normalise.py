@@ -19,7 +19,7 @@ from torch import fx
 from torch._dynamo.exc import TorchDynamoException
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.fx.node import map_aggregate
+from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
 from ..compiler.analysis.effects import ENTER_AUTOCAST, EXIT_AUTOCAST, GRAD_SWITCH, changes_mode
@@ -129,7 +129,7 @@ class _Normaliser:
         """The operators of a call; equal calls on equal types are traced once, failures included."""
         sources, leaves = _leaves(node)
         index = {source: f"%{at}" for at, source in enumerate(sources)}
-        pattern = repr(map_aggregate((node.args, node.kwargs), lambda x: index.get(x, x)))
+        pattern = repr(map_arg((node.args, node.kwargs), index.__getitem__))
         key = (node.op, node.target, pattern, modes.key, *map(_type_key, (*leaves, value_of(node))))
         if key not in self.traced:
             try:
@@ -202,7 +202,7 @@ def _trace(node: fx.Node, sources: list[fx.Node], mode: FakeTensorMode, modes: _
 
     def call(*given: Any) -> list[Any]:
         by_source = dict(zip(sources, pytree.tree_unflatten(list(given), spec), strict=True))
-        args, kwargs = map_aggregate((node.args, node.kwargs), lambda x: by_source.get(x, x))  # type: ignore[misc]
+        args, kwargs = map_arg((node.args, node.kwargs), by_source.__getitem__)
         function: Any = getattr(torch.Tensor, str(node.target)) if node.op == "call_method" else node.target
         results, structure = pytree.tree_flatten(function(*args, **kwargs))
         result_spec.append(structure)
@@ -286,8 +286,8 @@ def _splice(graph: fx.Graph, node: fx.Node, traced: _Traced, env: dict[fx.Node, 
         if step.op == "placeholder":
             inner[step] = next(given)
         elif step.op == "output":
-            flat = map_aggregate(step.args[0], lambda x: inner.get(x, x) if isinstance(x, fx.Node) else x)
-            result = pytree.tree_unflatten(list(flat), traced.spec)  # type: ignore[arg-type]
+            flat: Any = map_arg(step.args[0], inner.__getitem__)
+            result = pytree.tree_unflatten(list(flat), traced.spec)
         else:
             inner[step] = new = graph.node_copy(step, inner.__getitem__)
             new.meta = dict(inherited)

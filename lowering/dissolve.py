@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch.fx.node import map_arg
 
 from ..compiler.inline import inline
 from ..compiler.ops import OPS, is_semantic, op_name
@@ -41,7 +42,7 @@ def _definition(node: fx.Node) -> Any:
 
     def call(*values: Any) -> Any:
         given = dict(zip(sources, values, strict=True))
-        args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), given.__getitem__)
+        args, kwargs = map_arg((node.args, dict(node.kwargs)), given.__getitem__)
         return reference(*args, **kwargs)
 
     return call

@@ -36,13 +36,15 @@ def compile_with_inductor(
     ``mode`` and ``options`` mean what they mean to ``torch.compile``. ``pipeline`` is what rewrote the graph: it salts
     the cache key. Without it the call is Inductor's own, with Inductor's own cache entries.
     """
+    import torch._inductor.config as config
+
     check_inductor(mode, options or {})
-    inductor = torch._TorchCompileInductorWrapper(mode, dict(options or {}), None)
+    inductor: Any = torch._TorchCompileInductorWrapper(mode, dict(options or {}), None)
     if pipeline is None:
         return inductor(module, list(example_inputs))
     # The cache key pickles this set of names in hash order, which differs from one process to the next.
     module._non_persistent_buffers_set.clear()
-    before = inductor.config.get("pre_grad_custom_pass", torch._inductor.config.pre_grad_custom_pass)
+    before = inductor.config.get("pre_grad_custom_pass", config.pre_grad_custom_pass)
     return inductor(module, list(example_inputs), config_patches={"pre_grad_custom_pass": _salt(pipeline, before)})
 
 

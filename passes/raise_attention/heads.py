@@ -74,12 +74,13 @@ def _expanded(node: fx.Node, heads: int) -> tuple[fx.Node, int, tuple[fx.Node, .
     if not is_call(inner, aten.expand.default):
         return None
     chain.append(inner)
-    wide, narrow = tensor_of(inner), reshape_of(inner.args[0])
+    narrowed: Any = inner.args[0]
+    wide, narrow = tensor_of(inner), reshape_of(narrowed)
     source = None if narrow is None else tensor_of(narrow[0])
     after = tensor_of(node)
     if narrow is None or wide is None or source is None or after is None or wide.dim() != source.dim() + 1:
         return None
-    chain.append(inner.args[0])
+    chain.append(narrowed)
     at, times = heads + 1, wide.shape[heads + 1]
     one = (*source.shape[:at], 1, *source.shape[at:])
     many = (*source.shape[:at], times, *source.shape[at:])

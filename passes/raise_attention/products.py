@@ -7,7 +7,7 @@ the result of an ``einsum`` into that form.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import fx
@@ -39,7 +39,8 @@ def product_of(node: Any) -> Product | None:
     """Read a product of two tensors of one rank, at least 3."""
     found: Product | None = None
     if is_call(node, aten.matmul.default, aten.bmm.default):
-        found = Product(node, node.args[0], node.args[1])
+        left, right = cast("tuple[fx.Node, fx.Node]", node.args)
+        found = Product(node, left, right)
     elif is_call(node, aten.baddbmm.default):
         bound = bind(node)
         alpha, beta = number(bound["alpha"]), number(bound["beta"])

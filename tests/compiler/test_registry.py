@@ -42,7 +42,7 @@ def test_two_plugins_of_one_name_are_an_error(monkeypatch):
     [
         ("lost", "no.such.module:Pass", "cannot be loaded from 'no.such.module:Pass'"),
         ("lost", "regraft.passes.raise_norm:Nothing", "cannot be loaded"),
-        ("lost", "regraft.passes.raise_norm:RMS", "is not a Pass"),
+        ("lost", "regraft.passes.raise_norm:RaiseRms", "is not a Pass"),
         ("misnamed", NORM, "pass 'raise-norm' is registered under the name 'misnamed'"),
     ],
 )

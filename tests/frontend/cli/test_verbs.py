@@ -112,7 +112,7 @@ def test_passes_of_a_name_shows_options_with_types_and_rules_with_places(regraft
     found = regraft("passes", "fold-constants", "--json").json
     assert found["options"] == [{"name": "max-bytes", "type": "int", "default": 1 << 26}]
     shown = regraft("passes", "raise-norm").out
-    assert "passes/raise_norm.py:" in shown
+    assert "passes/raise_norm/rms_norm.py:" in shown
     assert "rms_norm" in shown
 
 
