@@ -16,9 +16,11 @@ import torch
 from torch import fx
 
 from ...compiler.analysis.constants import constant_value, is_written
-from ...compiler.analysis.masks import ABSORBING, MaskStructure, classify, structure_of
+from ...compiler.analysis.index_masks import Conditions, conditions_of, every_row_sees, negated, structure_of_conditions
+from ...compiler.analysis.masks import ABSORBING, HIDDEN, MaskStructure, classify, structure_of
 from ...compiler.calls import cast_of, is_call
-from ...compiler.program import tensor_of
+from ...compiler.ops.registry import known
+from ...compiler.program import tensor_of, value_of
 from ...compiler.rewriter import Edit
 from ...compiler.rules import Decline
 
@@ -39,6 +41,8 @@ class Hiding:
     """A mask as ``regraft::attention`` takes it."""
 
     structure: MaskStructure = NO_MASK
+    offset: fx.Node | None = None
+    """What computes the structure's offset when that is not a fixed number."""
     conjuncts: tuple[fx.Node, ...] = ()
     """Boolean tensors, True where attending."""
     inverted: bool = False
@@ -75,24 +79,40 @@ class Hiding:
 
     def options(self) -> dict[str, Any]:
         """The ``mask``, ``offset`` and ``window`` arguments that are not the default."""
-        named = {"mask": self.structure.kind, "offset": self.structure.offset, "window": self.structure.window}
+        offset = self.structure.offset if self.offset is None else self.offset
+        named = {"mask": self.structure.kind, "offset": offset, "window": self.structure.window}
         return {key: value for key, value in named.items() if value not in ("none", 0)}
 
 
 def read_boolean(mask: fx.Node, queries: Any, keys: Any) -> Hiding:
     """Take a boolean mask apart; rows that see nothing are as hidden before as after."""
     settled: list[torch.Tensor] = []
+    conditions: Conditions = ()
     rest: list[fx.Node] = []
     for part in _conjuncts(mask):
         value = constant_value(part)
-        if value is not None:
+        read = None if value is not None else conditions_of(part)
+        if value is not None and not bool(value.all()):
             settled.append(value)
-        else:
+        elif read is not None:
+            conditions += read
+        elif value is None:
             rest.append(part)
-    if not settled or any(map(is_written, rest)):
-        return Hiding(conjuncts=(mask,))
-    structure = _whole_structure(reduce(operator.and_, settled), queries, keys)
-    return Hiding(conjuncts=(mask,)) if structure is None else Hiding(structure, tuple(rest))
+    as_given = Hiding(conjuncts=(mask,))
+    if any(map(is_written, rest)) or rest == [mask]:
+        return as_given
+    structure = structure_of_conditions(conditions, queries, keys)
+    if settled and structure is not None:
+        fixed = all(isinstance(size, int) for size in (queries, keys, structure.offset))
+        if fixed and structure.kind != "none":
+            settled.append(structure.visible(queries, keys))
+        structure = _whole_structure(reduce(operator.and_, settled), queries, keys) if fixed else None
+    if structure is None:
+        return as_given
+    if isinstance(structure.offset, int):
+        return Hiding(structure, conjuncts=tuple(rest))
+    offset = _computed(structure.offset, mask)
+    return as_given if offset is None else Hiding(structure, offset, tuple(rest))
 
 
 def read_additive(mask: fx.Node, queries: Any, keys: Any, *, safe: bool) -> Hiding | Decline:
@@ -110,9 +130,15 @@ def read_additive(mask: fx.Node, queries: Any, keys: Any, *, safe: bool) -> Hidi
         if safe or not bool((value == -torch.inf).all(-1).any()):
             return Hiding(biases=(mask,))
         return empty_rows("a row of the mask hides every key with -inf")
+    chosen = _additive_of_boolean(mask)
+    if chosen is not None:
+        visible, fill = chosen
+        found = read_boolean(visible, queries, keys)
+        whole = not found.conjuncts and every_row_sees(found.structure, queries, keys)
+        if (whole and fill <= HIDDEN) or (safe and fill == -torch.inf):
+            return found
     if safe:
-        hidden = _additive_of_boolean(mask)
-        return Hiding(biases=(mask,)) if hidden is None else read_boolean(hidden, queries, keys)
+        return Hiding(biases=(mask,))
     if _may_be_minus_infinity(mask):
         return empty_rows("the added mask may hide every key of a row with -inf")
     return Hiding(biases=(mask,))
@@ -121,6 +147,10 @@ def read_additive(mask: fx.Node, queries: Any, keys: Any, *, safe: bool) -> Hidi
 def read_fill(mask: fx.Node, fill: float, queries: Any, keys: Any, *, hidden_where: bool) -> Hiding | Decline:
     """Take logits overwritten with ``fill`` where ``mask`` is ``hidden_where``, before a written-out softmax."""
     value = constant_value(mask)
+    if value is None and fill <= HIDDEN:
+        found = _read_visible(mask, queries, keys, hidden_where=hidden_where)
+        if found is not None and every_row_sees(found, queries, keys):
+            return Hiding(found)
     if value is not None:
         visible = ~value.bool() if hidden_where else value.bool()
         if fill <= -1e4 and bool(visible.any(-1).all()):
@@ -134,6 +164,16 @@ def read_fill(mask: fx.Node, fill: float, queries: Any, keys: Any, *, hidden_whe
         message = f"hidden logits become {fill:g}, which only hides next to a visible key, and a row may have none"
         return Decline("soft-mask", message, {"fill": fill}, "fill with torch.finfo(dtype).min", nearness=4)
     return Hiding(conjuncts=(mask,), inverted=hidden_where, fill=fill)
+
+
+def _read_visible(mask: fx.Node, queries: Any, keys: Any, *, hidden_where: bool) -> MaskStructure | None:
+    """The structure, with a fixed offset, of a mask made from positions."""
+    if hidden_where and not is_call(mask, aten.logical_not.default, aten.bitwise_not.default):
+        conditions = negated(conditions_of(mask))
+    else:
+        conditions = conditions_of(mask.args[0] if hidden_where else mask)  # type: ignore[arg-type]
+    structure = None if conditions is None else structure_of_conditions(conditions, queries, keys)
+    return structure if structure is not None and isinstance(structure.offset, int) else None
 
 
 def both(first: Hiding, second: Hiding) -> Hiding | None:
@@ -182,13 +222,27 @@ def _conjuncts(mask: fx.Node) -> Sequence[fx.Node]:
     return [mask]
 
 
-def _additive_of_boolean(mask: fx.Node) -> fx.Node | None:
-    """The boolean under ``where(visible, 0, -inf)``."""
+def _additive_of_boolean(mask: fx.Node) -> tuple[fx.Node, float] | None:
+    """The boolean under ``where(visible, 0, fill)``, and what hides."""
+    while (under := cast_of(mask)) is not None:
+        mask = under[0]
     if not is_call(mask, *_WHERES):
         return None
     condition, shown, hidden = mask.args[:3]
-    if scalar_of(shown) == 0 and scalar_of(hidden) == -torch.inf and isinstance(condition, fx.Node):
-        return condition
+    fill = scalar_of(hidden)
+    if scalar_of(shown) != 0 or fill is None or not isinstance(condition, fx.Node):
+        return None
+    return condition, fill
+
+
+def _computed(size: Any, before: fx.Node) -> fx.Node | None:
+    """A node in front of ``before`` whose value is a symbolic size."""
+    for node in before.graph.nodes:
+        if node is before:
+            return None
+        value = value_of(node)
+        if isinstance(value, torch.SymInt) and known(value == size):
+            return node
     return None
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from regraft.compiler.execute import execute
 from regraft.compiler.pipeline import Pipeline
+from regraft.frontend.backend import regraft
 from regraft.frontend.capture import capture
 from regraft.frontend.testing import assert_no_worse, run_pass
 from regraft.passes import registry
@@ -136,3 +137,58 @@ def test_dropout_of_sdpa_draws_the_same_numbers():
         torch.manual_seed(3)
         results.append(execute(program, rewritten.inputs)[0])
     assert torch.equal(*results)
+
+
+@pytest.mark.parametrize(
+    ("name", "implementation", "masks"),
+    [
+        ("llama", "sdpa", [("causal", 0, False)] * 2),
+        ("llama", "eager", [("causal", 0, False)] * 2),
+        ("padded llama", "sdpa", [("causal", 0, True)] * 2),
+        ("mistral", "sdpa", [("sliding", 3, False)] * 2),
+    ],
+)
+def test_masks_of_a_model_are_read_while_the_length_is_not_fixed(name, implementation, masks):
+    model, inputs = build(name, implementation)
+    length = {1: torch.export.Dim.DYNAMIC}
+    shapes = {key: length if isinstance(value, torch.Tensor) else None for key, value in inputs.items()}
+    program = capture(model, inputs, dynamic_shapes=shapes)
+    result = Pipeline.parse(PASSES, registry).run(program)
+    program.recompile()
+    assert masks_of(program) == masks, [str(remark) for remark in result.remarks]
+    for size in (3, 7, 12):
+        given = {"input_ids": token_ids(size)}
+        if "attention_mask" in inputs:
+            given["attention_mask"] = (torch.arange(size) < torch.tensor([[size], [2]])).long()
+        with torch.no_grad():
+            values = [given.get(node.name, False) for node in program.user_inputs()]
+            new, old = execute(program, values)[0], model(**given, use_cache=False).logits
+        torch.testing.assert_close(new, old, rtol=1e-4, atol=2e-6)
+
+
+def test_dynamo_with_dynamic_lengths_reads_the_mask_too():
+    model, _ = build("mistral", "sdpa")
+    torch._dynamo.reset()
+    found = []
+    options = {"report": found, "strict": True, "passes": "canonicalise,fold-constants,raise-attention"}
+    compiled = torch.compile(model, backend=regraft, dynamic=True, options=options)
+    with torch.no_grad():
+        for size in (5, 7, 12):
+            new, old = (each(token_ids(size), use_cache=False).logits for each in (compiled, model))
+            torch.testing.assert_close(new, old, rtol=1e-4, atol=2e-6)
+    said = [remark.message for report in found for remark in report.remarks.of("raise-attention", "passed")]
+    assert said
+    assert all("mask sliding, window 3" in message for message in said)
+
+
+def test_a_dynamic_mask_that_cannot_be_read_stays_a_tensor_and_says_why():
+    def attend(q, k, v, start):
+        visible = torch.arange(k.shape[-2]) <= torch.arange(q.shape[-2])[:, None] + start
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v, visible)
+
+    types = ("f32[2, 4, t=5, 8]", "f32[2, 4, s=7, 8]", "f32[2, 4, s=7, 8]", "i64[1]")
+    rewritten = run_pass("raise-attention", attend, *types)
+    assert masks_of(rewritten.program) == [("none", 0, True)]
+    (note,) = [remark for remark in rewritten.remarks if remark.kind == "analysis"]
+    assert note.code == "mask-dynamic"
+    assert note.unblock
