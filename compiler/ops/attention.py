@@ -69,8 +69,14 @@ def attention(
     upper_left = mask == "causal" and bias is None and key_lengths is None and known(offset == 0)
     if softcap:
         logits = _logits(q, k, scale, softcap)
-        logits, empty = _hide(logits, bias, _visible(q, k, key_lengths, mask, offset, window))
-        weights = logits.softmax(-1, dtype=accumulation_dtype([q.dtype])).masked_fill(empty, 0.0).to(q.dtype)
+        visible = _visible(q, k, key_lengths, mask, offset, window)
+        dtype = accumulation_dtype([q.dtype])
+        if bias is None and key_lengths is None and _every_row_sees(q, k, mask, offset):
+            logits = logits if visible is None else torch.where(visible, logits, -math.inf)
+            weights = logits.softmax(-1, dtype=dtype).to(q.dtype)
+        else:
+            logits, empty = _hide(logits, bias, visible)
+            weights = logits.softmax(-1, dtype=dtype).masked_fill(empty, 0.0).to(q.dtype)
         return _grouped_matmul(F.dropout(weights, dropout) if dropout else weights, v)
     return F.scaled_dot_product_attention(
         q,
@@ -157,6 +163,13 @@ def _visible(q: Tensor, k: Tensor, key_lengths: Tensor | None, mask: str, offset
         else:
             visible = j // window <= r // window
     return visible if key_lengths is None else _both(visible, j < key_lengths[..., None, None, None])
+
+
+def _every_row_sees(q: Tensor, k: Tensor, mask: str, offset: int) -> bool:
+    """Whether the mask kind alone is known to leave every query a key, so that no row need be looked at."""
+    if mask in ("none", "causal", "prefix"):
+        return known(k.shape[-2] >= 1) and (mask == "none" or known(offset >= 0))
+    return known(offset >= 0) and known(q.shape[-2] + offset <= k.shape[-2])
 
 
 def _both(bias: Tensor | None, visible: Tensor | None) -> Tensor | None:
