@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Sequence
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import fx
@@ -17,10 +18,26 @@ from torch.utils import _pytree as pytree
 
 from .program import is_operator, value_of
 
+# Layers repeat: the value of a call is a function of the types of its arguments, kept for as long as their mode.
+_known: WeakKeyDictionary[FakeTensorMode, dict[Any, Any]] = WeakKeyDictionary()
+_DATA_DEPENDENT = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+
 
 def evaluate(node: fx.Node, mode: FakeTensorMode | None) -> Any:
     """The fake value of a call, from its arguments' fake values; gradients are remembered only as a flag."""
     args, kwargs = fx.node.map_aggregate((node.args, dict(node.kwargs)), _fake_argument)  # type: ignore[misc]
+    if mode is None or not is_operator(node.target) or not _DATA_DEPENDENT.isdisjoint(node.target.tags):
+        return _run(node, mode, args, kwargs)
+    if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+        return _run(node, mode, args, kwargs)
+    key = (node.target, torch.is_grad_enabled(), _type_key(args), _type_key(kwargs))
+    memo = _known.setdefault(mode, {})
+    if key not in memo:
+        memo[key] = _run(node, mode, args, kwargs)
+    return memo[key]
+
+
+def _run(node: fx.Node, mode: FakeTensorMode | None, args: Any, kwargs: Any) -> Any:
     # A flag without a history makes a leaf, which autograd would not let an operator write in place.
     history = torch.no_grad() if writes(node.target) else contextlib.nullcontext()
     with mode or contextlib.nullcontext(), _quiet(mode), history:
@@ -80,6 +97,20 @@ DTYPE_NAMES: dict[torch.dtype, str] = {
 def dtype_text(dtype: torch.dtype) -> str:
     """Short name of a dtype: ``f32``, ``bf16``, ``i64``, ``b1``."""
     return DTYPE_NAMES.get(dtype, str(dtype).removeprefix("torch."))
+
+
+def _type_key(value: Any) -> Any:
+    """What the value of a call can depend on in one argument, hashable."""
+    if isinstance(value, torch.Tensor):
+        layout = (*map(str, value.shape), "/", *map(str, value.stride()), str(value.storage_offset()))
+        flags = (value.requires_grad, value.is_conj(), value.is_neg(), value.layout)
+        return (value.dtype, value.device, layout, flags)
+    if isinstance(value, (list, tuple)):
+        return (type(value).__name__, *map(_type_key, cast("Sequence[Any]", value)))
+    if isinstance(value, dict):
+        return tuple((name, _type_key(item)) for name, item in cast("dict[str, Any]", value).items())
+    # 1, 1.0 and True are equal, but not alike.
+    return (type(value).__name__, str(value))
 
 
 def _fake_argument(argument: Any) -> Any:
