@@ -96,7 +96,7 @@ class Report:
         for record in self.records:
             verdicts = Counter(r.kind for r in self.remarks if r.pass_name == record.pass_name and r.site)
             tried = verdicts["passed"] + verdicts["missed"]
-            note = record.skipped or f"{verdicts['passed']} of {tried} sites rewritten"
+            note = record.skipped or (f"{verdicts['passed']} of {tried} sites" if tried else "no sites")
             lines.append(f"  {record.pass_name:22} {record.numerics.value:8} {record.rewrites:5} rewrites  {note}")
         reasons = Counter((r.pass_name, r.code, r.message) for r in self.remarks if r.kind in ("missed", "failure"))
         lines += [f"  {name}: {count} x [{code}] {message}" for (name, code, message), count in reasons.items()]
