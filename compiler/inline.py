@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import fx
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.node import map_arg
 
 from .program import value_of
 from .rewriter import Edit
@@ -24,7 +25,7 @@ def inline(edit: Edit, function: Callable[..., torch.Tensor], *nodes: fx.Node) -
         values[node] = edit.constant(str(node.target), getattr(traced, str(node.target)))
     for node in traced.graph.nodes:
         if node.op == "call_function":
-            args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
+            args, kwargs = map_arg((node.args, dict(node.kwargs)), values.__getitem__)
             values[node] = edit.call(node.target, *args, **kwargs)
     (result,) = traced.graph.output_node().all_input_nodes
     return values[result]

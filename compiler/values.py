@@ -106,7 +106,8 @@ def _type_key(value: Any) -> Any:
         flags = (value.requires_grad, value.is_conj(), value.is_neg(), value.layout)
         return (value.dtype, value.device, layout, flags)
     if isinstance(value, (list, tuple)):
-        return (type(value).__name__, *map(_type_key, cast("Sequence[Any]", value)))
+        items = cast("Sequence[Any]", value)
+        return (type(items).__name__, *map(_type_key, items))
     if isinstance(value, dict):
         return tuple((name, _type_key(item)) for name, item in cast("dict[str, Any]", value).items())
     # 1, 1.0 and True are equal, but not alike.

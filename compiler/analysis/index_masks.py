@@ -50,8 +50,13 @@ Conditions = tuple[Affine, ...]
 """A boolean tensor that is True where none of these is negative."""
 
 _FALSE = (Affine(-1, ()),)
-_SAME = (aten.clone.default, aten.contiguous.default, aten.alias.default, aten.detach.default)
-_SAME += (aten.lift_fresh_copy.default,)
+_SAME = (
+    aten.clone.default,
+    aten.contiguous.default,
+    aten.alias.default,
+    aten.detach.default,
+    aten.lift_fresh_copy.default,
+)
 _ANDS = (aten.__and__.Tensor, aten.bitwise_and.Tensor, aten.logical_and.default, aten.mul.Tensor)
 _NOTS = (aten.logical_not.default, aten.bitwise_not.default)
 # The affine function that is not negative where left <op> right, given left - right.
@@ -72,9 +77,12 @@ def conditions_of(mask: fx.Node) -> Conditions | None:
 
 def negated(value: Any) -> Conditions | None:
     """Where a mask of at most one condition is False: integers that are not >= 0 are <= -1. ``None`` for more."""
-    if not isinstance(value, tuple) or len(value) > 1:
+    if not isinstance(value, tuple):
         return None
-    return (value[0].times(-1).plus(Affine(-1, ())),) if value else _FALSE
+    conditions = cast("Conditions", value)
+    if len(conditions) > 1:
+        return None
+    return (conditions[0].times(-1).plus(Affine(-1, ())),) if conditions else _FALSE
 
 
 def first_unread(mask: fx.Node) -> fx.Node:
@@ -164,7 +172,9 @@ class _Reader:
         if is_call(node, aten.index.Tensor) and _is_uniform(value):
             # A gather from the same number everywhere gives that number, wherever it looks.
             return tuple(map(_flat, value)) if isinstance(value, tuple) else _flat(value)
-        move = (lambda one: one) if is_call(node, *_SAME) else _move(node, self)
+        if is_call(node, *_SAME):
+            return value
+        move = _move(node, self)
         if move is None:
             return None
         moved = [move(each) for each in (value if isinstance(value, tuple) else (value,))]
