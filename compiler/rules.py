@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from inspect import isfunction
 from typing import Any, ClassVar
 
 from torch import fx
@@ -103,8 +104,8 @@ class Rule(ABC):
         return f"{len(match.nodes)} nodes became one {self.site or op_name(match.root.target)}"
 
     def where(self) -> str:
-        """``file:line`` of the rule's rewrite."""
-        code = type(self).rewrite.__code__
+        """``file:line`` of the first function the rule defines itself; another may share its rewrite."""
+        code = next(filter(isfunction, vars(type(self)).values()), type(self).rewrite).__code__
         return f"{code.co_filename}:{code.co_firstlineno}"
 
 
