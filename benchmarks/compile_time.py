@@ -37,7 +37,7 @@ print(json.dumps({"seconds": seconds, "hits": hits}))
 def run(device: str, quick: bool) -> list[Row]:
     """Compile stories15m's forward with both backends in turn."""
     times: dict[tuple[str, str], list[dict[str, float]]] = {}
-    rounds = 1 if quick else 5
+    rounds = 1 if quick else 3
     for _ in range(rounds):
         folders = {backend: tempfile.TemporaryDirectory() for backend in BACKENDS}
         for start in ("cold", "warm"):
