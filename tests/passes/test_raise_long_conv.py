@@ -249,3 +249,11 @@ def test_long_depthwise_filters_are_raised_from_the_number_of_taps_asked_for():
     rewritten = run_pass("raise-long-conv{min-taps=10}", function, *types)
     assert rewritten.count("long_conv") == 1
     assert_no_worse(rewritten.before, rewritten.program, rewritten.inputs)
+
+
+def test_a_filter_too_long_for_one_pass_and_too_short_for_the_other_is_a_miss():
+    def conv(u, w):
+        return F.conv1d(F.pad(u, (299, 0)), w, groups=2)
+
+    remark = run_pass("raise-long-conv{min-taps=512}", conv, "f32[1, 2, 320]", "f32[2, 1, 300]").remark
+    assert (remark.kind, remark.code) == ("missed", "short-filter")
