@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
-import torch
-from regraft.frontend.bench import distance
+from regraft.frontend.bench import distance, milliseconds
 
 from .results import Row
 
@@ -35,7 +34,7 @@ def compare(
     start, rounds = time.perf_counter(), 0
     while rounds < least or (rounds < most and time.perf_counter() - start < seconds):
         for name, call in variants.items():
-            times[name].append(_time(call))
+            times[name].append(milliseconds(call))
         rounds += 1
     expected = outputs[reference]
     return [
@@ -53,14 +52,3 @@ def compare(
         )
         for name, taken in times.items()
     ]
-
-
-def _time(call: Callable[[], Any]) -> float:
-    """Milliseconds of one call; CUDA work is waited for."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return (time.perf_counter() - start) * 1e3

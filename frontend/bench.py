@@ -73,7 +73,7 @@ def compare_speed(
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or min(map(len, times.values())) < least:
         for name, call in variants.items():
-            times[name].append(_time(call))
+            times[name].append(milliseconds(call))
     reference = next(iter(outputs.values()))
     found: list[Timing] = []
     for name, taken in times.items():
@@ -95,7 +95,8 @@ def distance(output: Any, expected: Any) -> float:
     return max((float((a - b).norm() / b.norm().clamp_min(1e-300)) for a, b in pairs), default=0.0)
 
 
-def _time(call: Callable[[], Any]) -> float:
+def milliseconds(call: Callable[[], Any]) -> float:
+    """Wall time of one call; CUDA work is waited for."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     start = time.perf_counter()

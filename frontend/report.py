@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -114,20 +113,12 @@ class Report:
 
 def measure(before: Callable[[], Any], after: Callable[[], Any], runs: int = 5) -> Gain:
     """Median wall time of both, called in turn after one warm-up each; CUDA work is waited for."""
-    import torch
+    from .bench import milliseconds
 
-    wait = torch.cuda.synchronize if torch.cuda.is_available() else _nothing
     times: dict[str, list[float]] = {"before": [], "after": []}
     for run in range(runs + 1):
         for name, call in (("before", before), ("after", after)):
-            wait()
-            start = time.perf_counter()
-            call()
-            wait()
+            taken = milliseconds(call)
             if run:
-                times[name].append((time.perf_counter() - start) * 1e3)
+                times[name].append(taken)
     return Gain(median(times["before"]), median(times["after"]), runs)
-
-
-def _nothing() -> None:
-    """CPU work is done when the call returns."""
