@@ -5,8 +5,8 @@ vector's worth of work with it. Stacked as rows, q [B, Hkv * G, Tq, D] -> [B, Hk
 for the whole group (Hydragen, arXiv 2402.05099, section 3.2, within one sequence). The function is the same; a mask
 that depends on the query position is repeated for each head of the group.
 
-Against SDPA with ``enable_gqa`` on a CPU this is 1.2 to 2.5 times as fast from 96 features a head in fp32, 3.6 to 7.5
-times in bf16, and makes no difference for narrower heads in fp32 (``python -m benchmarks grouped_queries``).
+Against SDPA with ``enable_gqa`` on a CPU this is 1.4 to 2.3 times as fast from 96 features a head in fp32, 8 to 9 times
+in bf16, and makes little difference for narrower heads in fp32 (``python -m benchmarks grouped_queries``).
 """
 
 from __future__ import annotations
