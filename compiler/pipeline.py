@@ -101,7 +101,7 @@ class Pipeline:
     passes: tuple[Pass, ...]
 
     @classmethod
-    def parse(cls, passes: str | Sequence[str | Pass], registry: Registry, default: str = "") -> Pipeline:
+    def parse(cls, passes: str | Sequence[str | Pass], registry: Registry[Pass], default: str = "") -> Pipeline:
         """Read a pipeline from text, or from a list of texts and passes."""
         items: Sequence[str | Pass] = [passes] if isinstance(passes, str) else passes
         found: list[Pass] = []

@@ -3,6 +3,7 @@
 ``registry`` knows these and whatever other packages register under the entry-point group ``regraft.passes``.
 """
 
+from ..compiler.passes import Pass
 from ..compiler.registry import Registry
 
 _PACKAGE = __name__
@@ -42,4 +43,4 @@ DEFAULT = ",".join(
 )
 """The default pipeline: every pass in it is exact."""
 
-registry = Registry(BUILTIN, "regraft.passes")
+registry = Registry(BUILTIN, "regraft.passes", Pass, "pass")

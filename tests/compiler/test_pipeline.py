@@ -34,7 +34,7 @@ class Tune(Pass):
         """Nothing."""
 
 
-TABLE = Registry({"tune": f"{__name__}:Tune"}, "regraft.none")
+TABLE = Registry({"tune": f"{__name__}:Tune"}, "regraft.none", Pass, "pass")
 TABLE._loaded["tune"] = Tune
 
 

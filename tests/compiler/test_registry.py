@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 from regraft.compiler import registry as module
 from regraft.compiler.errors import UsageError
+from regraft.compiler.passes import Pass
 from regraft.compiler.registry import Registry
 from regraft.passes import BUILTIN
 from regraft.passes.raise_norm import RaiseNorm
@@ -16,7 +17,7 @@ NORM = "regraft.passes.raise_norm:RaiseNorm"
 
 def plugged(monkeypatch, *points):
     monkeypatch.setattr(module, "entry_points", lambda group: [EntryPoint(n, v, group) for n, v in points])
-    return Registry({"canonicalise": BUILTIN["canonicalise"]}, "regraft.passes")
+    return Registry({"canonicalise": BUILTIN["canonicalise"]}, "regraft.passes", Pass, "pass")
 
 
 def test_plugin_is_found_beside_the_built_in_passes(monkeypatch):
