@@ -8,6 +8,7 @@ the prelude whenever a weight it reads has changed, and lets gradients through i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -77,6 +78,17 @@ def _unfit(program: Program, module: fx.GraphModule, call: dict[str, Any], settl
     """Why the filter of a site cannot be computed before the call, if it cannot."""
     if program.training:
         return Decline("training-mode", "the filter changes while training", unblock="model.eval()")
+    reason = unsettled(program, module, [call["k"], call["k_rev"]], settled)
+    if reason is not None:
+        return reason
+    sizes = [fake_of(call["u"]).shape[-1], *fake_of(call["k"]).shape, call["fft_size"], call["lag0"]]
+    if not all(isinstance(size, int) for size in sizes):
+        return Decline("length-dynamic", "the size of the transform depends on a symbolic length")
+    return None
+
+
+def unsettled(program: Program, module: fx.GraphModule, filters: Iterable[Any], settled: Any) -> Decline | None:
+    """Why the values of filters (``None`` for none) are not known before the call, if they are not."""
     if program.weights is None:
         return Decline(
             "weights-not-at-hand",
@@ -85,12 +97,9 @@ def _unfit(program: Program, module: fx.GraphModule, call: dict[str, Any], settl
         )
     if module is not program.module:
         return Decline("nested-body", "the convolution is inside a nested region")
-    for name in ("k", "k_rev"):
-        if call[name] is not None and call[name] not in settled:
-            return Decline("filter-from-input", f"{call[name].name} depends on the inputs of the call")
-    sizes = [fake_of(call["u"]).shape[-1], *fake_of(call["k"]).shape, call["fft_size"], call["lag0"]]
-    if not all(isinstance(size, int) for size in sizes):
-        return Decline("length-dynamic", "the size of the transform depends on a symbolic length")
+    for node in filters:
+        if node is not None and node not in settled:
+            return Decline("filter-from-input", f"{node.name} depends on the inputs of the call")
     return None
 
 

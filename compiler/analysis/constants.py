@@ -2,6 +2,7 @@
 
 - :func:`constants` marks both over the outermost graph.
 - :func:`evaluate` computes a value that depends on no input, for real; :func:`constant_value` does so if it can.
+- :func:`weight_values` is the memo with which :func:`evaluate` computes a value that depends on weights.
 - :func:`does_work` tells a computation worth keeping the result of from one a kernel repeats for free.
 
 Nothing that is random, written in place, or computed under a flat autocast region is marked.
@@ -19,6 +20,7 @@ from torch import fx
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
+from ..execute import run_prelude
 from ..program import InputKind, Program, is_operator, tensor_of, value_of
 from .effects import aliases, changes_mode, effects, is_random, mutated
 
@@ -147,6 +149,18 @@ def evaluate(node: fx.Node, memo: dict[fx.Node, Any] | None = None) -> Any:
                 args, kwargs = fx.map_arg((each.args, dict(each.kwargs)), memo.__getitem__)  # type: ignore[misc]
                 memo[each] = each.target(*args, **kwargs)  # type: ignore[operator]
     return memo[node]
+
+
+def weight_values(program: Program) -> dict[fx.Node, Any]:
+    """The real values of the placeholders that belong to the model; the program has its weights at hand."""
+    weights = program.weights or {}
+    with torch.no_grad(), unset_fake_temporarily():
+        derived = iter(run_prelude(program, weights))
+    return {
+        node: next(derived) if record.kind is InputKind.DERIVED else weights[record.fqn]
+        for record, node in zip(program.inputs, program.placeholders(), strict=True)
+        if record.kind is InputKind.DERIVED or record.fqn in weights
+    }
 
 
 def constant_value(node: Any) -> torch.Tensor | None:

@@ -25,6 +25,7 @@ Hyena (arXiv 2302.10866), section 3; FlashFFTConv (arXiv 2311.05908), section 2;
 # torch.fft and sym_max come without types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -32,6 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .registry import Call, accumulation_dtype, declare, known, one_of, require
+from .spectrum_blocks import SpectrumBlocks
 
 LAGS = ("causal", "anticausal", "taps", "circular", "bidirectional_shared", "bidirectional_offset")
 
@@ -77,6 +79,8 @@ def long_conv_spectrum(
     *,
     fft_size: int,
     length: int,
+    factors: Sequence[int] = (),
+    kept: Sequence[int] = (),
 ) -> Tensor:
     """``long_conv`` with the filter's spectrum at hand: irfft(rfft(x, fft_size) * k_f, fft_size)[..., :length].
 
@@ -84,13 +88,21 @@ def long_conv_spectrum(
     ``spectrum`` makes it. x = pre_gate * u [..., H, L]; skip * x is added and post_gate multiplied as in ``long_conv``,
     both on the first ``length`` samples. Computed in the real dtype of k_f, given back in x's.
 
-    Raises ``ValueError`` for a k_f that is not complex or does not fit fft_size, or a length beyond u's.
+    With ``factors`` of fft_size and ``kept`` (:class:`~.spectrum_blocks.SpectrumBlocks`), k_f counts as zero outside of
+    those blocks whatever it holds there.
+
+    Raises ``ValueError`` for a k_f that is not complex or does not fit fft_size, a length beyond u's, or factors that
+    are no pattern of fft_size.
     """
     name, bins = "long_conv_spectrum", fft_size // 2 + 1
     require(name, "k_f", k_f.is_complex(), "complex", k_f.dtype)
     require(name, "k_f", k_f.dim() <= u.dim(), f"of rank at most {u.dim()}", f"rank {k_f.dim()}")
     require(name, "k_f", not known(k_f.shape[-1] != bins), f"fft_size // 2 + 1 = {bins} bins wide", k_f.shape[-1])
     require(name, "length", not known(length > u.shape[-1]), f"at most u's {u.shape[-1]} samples", length)
+    if factors or kept:
+        blocks = SpectrumBlocks(tuple(factors), tuple(kept))
+        require(name, "factors", blocks.size == fft_size, f"of product fft_size = {fft_size}", list(factors))
+        k_f = k_f * blocks.mask(k_f.device)
     x = u if pre_gate is None else u * pre_gate
     return _apply(x, k_f, skip, post_gate, fft_size, length)
 
@@ -203,7 +215,11 @@ def _examples() -> list[Call]:
 def _spectrum_examples() -> list[Call]:
     (u, k, skip, _, pre, post), _ = _examples()[1]
     k_f = torch.fft.rfft(k, n=18)
-    return [((u, k_f), {"fft_size": 18, "length": 9}), ((u, k_f, skip, pre, post), {"fft_size": 18, "length": 9})]
+    return [
+        ((u, k_f), {"fft_size": 18, "length": 9}),
+        ((u, k_f, skip, pre, post), {"fft_size": 18, "length": 9}),
+        ((u, k_f), {"fft_size": 18, "length": 9, "factors": [3, 6], "kept": [3, 2]}),
+    ]
 
 
 LONG_CONV = declare(
@@ -215,6 +231,6 @@ LONG_CONV = declare(
 LONG_CONV_SPECTRUM = declare(
     long_conv_spectrum,
     "(Tensor u, Tensor k_f, Tensor? skip=None, Tensor? pre_gate=None, Tensor? post_gate=None, *, "
-    "SymInt fft_size, SymInt length) -> Tensor",
+    "SymInt fft_size, SymInt length, int[] factors=[], int[] kept=[]) -> Tensor",
     _spectrum_examples,
 )
