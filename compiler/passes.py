@@ -48,6 +48,8 @@ class Pass(ABC):
     numerics: ClassVar[Numerics]
     may_change_inputs: ClassVar[bool] = False
     """Whether the pass may add DERIVED inputs or drop weights; everything else keeps the inputs as they are."""
+    builds_on: ClassVar[tuple[str, ...]] = ()
+    """Passes whose results it rewrites: without them, named before it, it finds nothing to do."""
 
     @abstractmethod
     def run(self, program: Program, ctx: PassContext) -> None:

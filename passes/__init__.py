@@ -22,6 +22,8 @@ BUILTIN = {
         "raise-norm": "RaiseNorm",
         "raise-rotary": "RaiseRotary",
         "raise-short-conv": "RaiseShortConv",
+        "sparsify-spectrum": "SparsifySpectrum",
+        "truncate-filters": "TruncateFilters",
     }.items()
 }
 

@@ -156,11 +156,13 @@ def weight_values(program: Program) -> dict[fx.Node, Any]:
     weights = program.weights or {}
     with torch.no_grad(), unset_fake_temporarily():
         derived = iter(run_prelude(program, weights))
-    return {
-        node: next(derived) if record.kind is InputKind.DERIVED else weights[record.fqn]
-        for record, node in zip(program.inputs, program.placeholders(), strict=True)
-        if record.kind is InputKind.DERIVED or record.fqn in weights
-    }
+    found: dict[fx.Node, Any] = {}
+    for record, node in zip(program.inputs, program.placeholders(), strict=True):
+        if record.kind is InputKind.DERIVED:
+            found[node] = next(derived)
+        elif record.fqn is not None:
+            found[node] = weights[record.fqn]
+    return found
 
 
 def constant_value(node: Any) -> torch.Tensor | None:

@@ -164,12 +164,12 @@ def transform_size(length: int, taps: int, taps_rev: int, lags: str, asked: int,
         elif not known(other <= least):
             least = cast(int, torch.sym_max(least, other))
     if known(asked == 0):
-        return least if isinstance(least, torch.SymInt) else _fast(least)
+        return least if isinstance(least, torch.SymInt) else fast_size(least)
     require("long_conv", "fft_size", not known(asked < least), f"at least {least} for lags {lags!r}, or 0", asked)
     return asked
 
 
-def _fast(size: int) -> int:
+def fast_size(size: int) -> int:
     """The least even number from ``size`` on with no prime factor above 5."""
     size += size % 2
     while True:

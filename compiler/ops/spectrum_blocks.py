@@ -1,6 +1,6 @@
 """Spectra that are zero outside of blocks, and the convolution by matrix products that never computes the rest.
 
-A transform of N = n1 n2 ... np points as matrix products has its frequencies in mixed radix, the first digit the finest,
+A transform of N = n1 n2 ... points as matrix products has frequencies in mixed radix, the first digit the finest,
 k = k1 + n1 (k2 + n2 (k3 + ...)): one stage a digit, and a value of a digit that is not kept is a row or column that its
 stage, and all stages inside of it, leave out. Of every digit the values nearest to 0 (modulo its radix) are kept: a
 window of the last digit is a low pass, of the first one a comb of the finest frequencies.
@@ -97,12 +97,12 @@ def forward(x: Tensor, blocks: SpectrumBlocks) -> Tensor:
 
 
 def inverse(x_f: Tensor, blocks: SpectrumBlocks) -> Tensor:
-    """The unnormalised inverse transform ``[..., size]`` of what is zero but for ``x_f [..., r1, r2, ...]``, complex."""
+    """The unnormalised inverse transform ``[..., size]`` of a spectrum that is 0 but for ``x_f [..., r1, r2, ...]``."""
     return _inverse(x_f, blocks, 0)
 
 
 def block_conv(x: Tensor, k_f: Tensor, blocks: SpectrumBlocks) -> Tensor:
-    """``irfft(rfft(x, size) * k_f * mask, size)`` by the matrix products that are left: ``x [..., L <= size]``, real."""
+    """``irfft(rfft(x, size) * k_f * mask, size)`` by the products that are left, for real ``x [..., L <= size]``."""
     padded = torch.nn.functional.pad(x, (0, blocks.size - x.shape[-1]))
     return inverse(forward(padded, blocks) * gather(k_f, blocks), blocks).real / blocks.size
 
@@ -112,8 +112,9 @@ def _forward(x: Tensor, blocks: SpectrumBlocks, level: int) -> Tensor:
     digits = torch.tensor(blocks.digits(level), device=x.device)
     if level == len(blocks.factors) - 1:
         return x @ _roots(torch.arange(radix, device=x.device)[:, None] * digits, radix, x)
-    columns = x.unflatten(-1, (radix, -1))
-    points, rest = x.shape[-1], columns.shape[-1]
+    points = x.shape[-1]
+    rest = points // radix
+    columns = x.reshape(*x.shape[:-1], radix, rest)
     rows = _roots(digits[:, None] * torch.arange(radix, device=x.device), radix, x) @ columns
     return _forward(rows * _roots(digits[:, None] * torch.arange(rest, device=x.device), points, x), blocks, level + 1)
 
