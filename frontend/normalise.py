@@ -1,7 +1,7 @@
 """Bring a Dynamo graph to the normal form: pre-dispatch ATen, node by node.
 
-Each torch-level node is traced alone (``make_fx(pre_dispatch=True)`` on fake copies of its inputs) and its operators
-are spliced in where it stood; equal nodes are traced once. Higher-order operators, mode switches, ``autograd.Function``
+Each torch-level node is traced alone (:mod:`~.recording`, on fake copies of its inputs) and its operators are spliced
+in where it stood; equal nodes are traced once. Higher-order operators, mode switches, ``autograd.Function``
 and functorch regions are copied as they are, and so is whatever cannot be traced alone, with a remark. Nothing is
 removed or reordered: the graph is not functional, and an in-place write has no user.
 """
@@ -18,7 +18,6 @@ import torch
 from torch import fx
 from torch._dynamo.exc import TorchDynamoException
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
@@ -26,6 +25,7 @@ from ..compiler.analysis.effects import ENTER_AUTOCAST, EXIT_AUTOCAST, GRAD_SWIT
 from ..compiler.program import Input, InputKind, Program, clean_path, copy_module, module_path, user_line, value_of
 from ..compiler.remarks import Remark, RemarkLog
 from ..compiler.values import same_type, type_text
+from .recording import record
 
 NORMALISED_BODIES = {"tag_activation_checkpoint", "invoke_subgraph", "cond", "wrap"}
 """Higher-order operators whose bodies are plain code of the user, and are normalised too."""
@@ -210,26 +210,26 @@ def _trace(node: fx.Node, sources: list[fx.Node], mode: FakeTensorMode, modes: _
 
     with mode, ExitStack() as stack:
         modes.enter(stack)
-        traced = make_fx(call, pre_dispatch=True)(*(_stand_in(leaf) for leaf in leaves))
-    _tidy(traced, mode)
-    _check(traced.graph, node, result_spec[-1])
-    return _Traced(traced.graph, result_spec[-1])
+        graph, root = record(call, lambda: [_stand_in(leaf) for leaf in leaves], value_of(node))
+    _tidy(graph, root, mode)
+    _check(graph, node, result_spec[-1])
+    return _Traced(graph, result_spec[-1])
 
 
-def _tidy(traced: fx.GraphModule, mode: FakeTensorMode) -> None:
+def _tidy(graph: fx.Graph, root: torch.nn.Module, mode: FakeTensorMode) -> None:
     """Write scalars that were made into tensors (``x[0] = 3``) as operators, and leave out torch's usage log."""
-    for inner in traced.graph.nodes:
+    for inner in graph.nodes:
         if inner.target is _USAGE_LOG:
-            traced.graph.erase_node(inner)
+            graph.erase_node(inner)
         elif inner.op == "get_attr":
-            value = getattr(traced, str(inner.target))
+            value = getattr(root, str(inner.target))
             if isinstance(value, torch.Tensor) and value.dim() == 0 and not isinstance(value, FakeTensor):
-                with traced.graph.inserting_before(inner):
+                with graph.inserting_before(inner):
                     options = {"dtype": value.dtype, "device": value.device}
-                    made = traced.graph.call_function(torch.ops.aten.scalar_tensor.default, (value.item(),), options)
+                    made = graph.call_function(torch.ops.aten.scalar_tensor.default, (value.item(),), options)
                 made.meta["val"] = mode.from_tensor(value)
                 inner.replace_all_uses_with(made)
-                traced.graph.erase_node(inner)
+                graph.erase_node(inner)
 
 
 def _check(graph: fx.Graph, node: fx.Node, spec: pytree.TreeSpec) -> None:
