@@ -25,6 +25,7 @@ VERBS = {
     "check": "compare a model before and after each pass with fp64, by output, gradient and site",
     "bisect": "find the first pass and rewrite that breaks a model's numbers",
     "explain": "what a pipeline does at each site, and why not",
+    "sweep": "run an approximate pass at several settings: its bound, its error, what it saves",
     "bench": "time a model before and after a pipeline, eager and compiled",
     "doctor": "versions, devices, compilers, caches and settings, with what is wrong about them",
 }
