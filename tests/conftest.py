@@ -1,7 +1,13 @@
 """Fixtures every test may use."""
 
+import os
+
 import pytest
 import torch
+
+# Without a GPU kernels run in Triton's interpreter, which has to be asked for before triton is imported.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture(autouse=True)
