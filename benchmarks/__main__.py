@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .results import device_name, save, show
 
-CPU = ("pipeline", "compile_time", "decode", "grouped_queries", "short_conv", "hyena", "forward")
+CPU = ("pipeline", "compile_time", "decode", "grouped_queries", "short_conv", "long_conv", "hyena", "forward")
 GPU = ("forward", "decode", "hyena")
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
-from regraft.frontend.bench import distance, milliseconds
+from regraft.lowering.timing import distance, in_turn
 
 from .results import Row
 
@@ -30,12 +29,7 @@ def compare(
     outputs = {name: call() for name, call in variants.items()}
     for call in variants.values():
         call()
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    start, rounds = time.perf_counter(), 0
-    while rounds < least or (rounds < most and time.perf_counter() - start < seconds):
-        for name, call in variants.items():
-            times[name].append(milliseconds(call))
-        rounds += 1
+    times = in_turn(variants, seconds=seconds, least=least, most=most)
     expected = outputs[reference]
     return [
         Row(
@@ -44,7 +38,7 @@ def compare(
             median(taken),
             min(taken),
             max(taken),
-            rounds,
+            len(taken),
             match=distance(outputs[name], expected),
             ratio=median(theirs / ours for theirs, ours in zip(times[baseline], taken, strict=True)),
             baseline=baseline,

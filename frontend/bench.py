@@ -10,13 +10,12 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from ..compiler.errors import RegraftError
 from ..compiler.execute import flat_arguments
 from ..compiler.program import Program
 from ..lowering.dissolve import dissolve
+from ..lowering.timing import distance, in_turn
 
 
 @dataclass(frozen=True)
@@ -69,11 +68,7 @@ def compare_speed(
                 hint="regraft doctor looks at compilers; --eager times without Inductor",
             ) from error
         firsts[name] = time.perf_counter() - start
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, times.values())) < least:
-        for name, call in variants.items():
-            times[name].append(milliseconds(call))
+    times = in_turn(variants, seconds=seconds, least=least)
     reference = next(iter(outputs.values()))
     found: list[Timing] = []
     for name, taken in times.items():
@@ -83,24 +78,3 @@ def compare_speed(
         match = distance(outputs[name], reference)
         found.append(Timing(name, median(taken), low, high, firsts[name], match, median(ratios), len(taken)))
     return found
-
-
-def distance(output: Any, expected: Any) -> float:
-    """Largest relative l2 distance over the floating-point tensors of two outputs."""
-    pairs = [
-        (a.detach().double(), b.detach().double())
-        for a, b in zip(tree_leaves(output), tree_leaves(expected), strict=True)
-        if isinstance(b, Tensor) and b.is_floating_point()
-    ]
-    return max((float((a - b).norm() / b.norm().clamp_min(1e-300)) for a, b in pairs), default=0.0)
-
-
-def milliseconds(call: Callable[[], Any]) -> float:
-    """Wall time of one call; CUDA work is waited for."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return (time.perf_counter() - start) * 1e3

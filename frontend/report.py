@@ -113,7 +113,7 @@ class Report:
 
 def measure(before: Callable[[], Any], after: Callable[[], Any], runs: int = 5) -> Gain:
     """Median wall time of both, called in turn after one warm-up each; CUDA work is waited for."""
-    from .bench import milliseconds
+    from ..lowering.timing import milliseconds
 
     times: dict[str, list[float]] = {"before": [], "after": []}
     for run in range(runs + 1):

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, fx
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
@@ -59,6 +60,8 @@ class Call:
     """Whether Inductor compiles the program around it."""
     training: bool = False
     """Whether gradients will be asked for."""
+    autocast: bool = False
+    """Whether it is under autocast, which would cast the operands of ATen's matrix products and convolutions."""
 
     def __getitem__(self, name: str) -> Any:
         """An argument."""
@@ -85,7 +88,7 @@ class Call:
         """Equal for calls about which every question has the same answer."""
         values = {**self.arguments, "->": self.result}
         parts = [f"{name}={_described(value)}" for name, value in values.items() if value is not None]
-        return f"{self.op}({', '.join(parts)}) compiled={self.compiled} training={self.training}"
+        return f"{self.op}({', '.join(parts)}) {self.compiled} {self.training} {self.autocast}"
 
     def at(self, size_of: Callable[[torch.SymInt], int]) -> Call:
         """The same call with every symbolic size replaced; tensors become meta tensors."""
@@ -145,8 +148,12 @@ class Candidate(ABC):
         """Predicted cost of a static call; ``None`` abstains, as everything must on a target that is not known."""
         return None
 
+    def constants(self, call: Call, config: Config) -> tuple[Tensor, ...]:
+        """Real tensors that :meth:`run` takes besides the call, such as DFT matrices; a graph will own them."""
+        return ()
+
     @abstractmethod
-    def run(self, call: Call, config: Config) -> Any:
+    def run(self, call: Call, config: Config, *constants: Tensor) -> Any:
         """Compute the call on its tensors, which may be real or fake: ATen, or a kernel operator."""
 
     def match(self, node: fx.Node) -> Match:
@@ -156,19 +163,25 @@ class Candidate(ABC):
     def rewrite(self, match: Match, edit: Edit, config: Config) -> fx.Node:
         """Insert what :meth:`run` computes. A candidate with its own :meth:`match` has its own of this, too."""
         call = call_of(match.root)
+        with unset_fake_temporarily():
+            constants = [edit.constant("kernel_constant", tensor) for tensor in self.constants(call, config)]
         sources = match.root.all_input_nodes
 
         def compute(*values: Any) -> Any:
-            given = dict(zip(sources, values, strict=True))
-            return self.run(replace(call, arguments=map_arg(dict(match.bindings), given.__getitem__)), config)
+            given = dict(zip(sources, values, strict=False))
+            actual = replace(call, arguments=map_arg(dict(match.bindings), given.__getitem__))
+            return self.run(actual, config, *values[len(sources) :])
 
-        return inline(edit, compute, *sources)
+        return inline(edit, compute, *sources, *constants)
 
 
 @dataclass(frozen=True)
 class Reference(Candidate):
     """The node as it is: what Inductor makes of the operator's definition, or what eager execution runs."""
 
+    fused: ClassVar[bool] = True
+    """Whether Inductor makes code of its own for it. Where it calls the same library as eager execution does, one
+    measurement serves both."""
     operator: str = ""
 
     @property
@@ -196,7 +209,7 @@ class Reference(Candidate):
         named = ((name, value) for name, value in call.arguments.items() if isinstance(value, Tensor))
         return " ".join(f"{name}:{'x'.join(str(power_of_two(n)) for n in tensor.shape)}" for name, tensor in named)
 
-    def run(self, call: Call, config: Config) -> Any:
+    def run(self, call: Call, config: Config, *constants: Tensor) -> Any:
         """Call the operator."""
         return call.target(**call.arguments)
 
@@ -242,10 +255,10 @@ def operator_of(node: fx.Node) -> str:
     return f"{target.namespace}.{target.overloadpacket.__name__}" if is_operator(target) else ""
 
 
-def call_of(node: fx.Node, *, compiled: bool = False, training: bool = False) -> Call:
+def call_of(node: fx.Node, *, compiled: bool = False, training: bool = False, autocast: bool = False) -> Call:
     """The call a node makes."""
     arguments = map_arg(bind(node), value_of)
-    return Call(operator_of(node), node.target, arguments, value_of(node), compiled, training)
+    return Call(operator_of(node), node.target, arguments, value_of(node), compiled, training, autocast)
 
 
 def call_with(target: Any, *args: Any, compiled: bool = False, training: bool = False, **kwargs: Any) -> Call:

@@ -22,6 +22,7 @@ BUILTIN = {
         "raise-norm": "RaiseNorm",
         "raise-rotary": "RaiseRotary",
         "raise-short-conv": "RaiseShortConv",
+        "select-kernels": "SelectKernels",
         "sparsify-spectrum": "SparsifySpectrum",
         "truncate-filters": "TruncateFilters",
     }.items()
@@ -41,6 +42,7 @@ DEFAULT = ",".join(
         "raise-gated-mlp",
         "fold-grouped-queries",
         "lower-short-conv",
+        "select-kernels",
     )
 )
 """The default pipeline: every pass in it is exact."""

@@ -1,0 +1,1 @@
+"""Long convolutions: directly, tap by tap, and by FFTs written as matrix products."""

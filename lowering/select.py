@@ -1,0 +1,259 @@
+"""Choose how every operator of a program is computed: as Inductor would, or by a kernel that is predicted to beat that.
+
+The reference stays unless another candidate supports the call for every size it may have and is predicted to be faster
+by a margin: ``margin`` times (1.1 by default) where both were measured on such a device, :data:`ESTIMATED_MARGIN` times
+where one of the two numbers is a roofline estimate, which can be wrong by tens of percent. Without a number for both
+nothing is chosen.
+
+- :func:`select` decides for a whole program, rewrites it, and leaves one remark per site with both numbers.
+- :func:`decide` answers for one call.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+import torch
+
+from ..compiler.analysis.effects import ENTER_AUTOCAST, effects
+from ..compiler.passes import PassContext
+from ..compiler.program import Program, value_of
+from ..compiler.rules import Decline, illegal
+from ..compiler.sites import Site, sites
+from .candidates import REFERENCE, Call, Candidate, Candidates, Config, call_of, operator_of
+from .costs import Entry, key_of, look_up
+from .known_bad import known_bad
+from .targets import Target, target_of
+
+MARGIN, ESTIMATED_MARGIN = 1.1, 1.5
+_MOST_SAMPLES = 256
+
+Ranges = Mapping[str, tuple[int, "int | None"]]
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a candidate is predicted to take."""
+
+    candidate: Candidate
+    config: Config
+    seconds: float
+    measured: bool
+    where: str = ""
+    """The machine it was measured on, when it is another than this one."""
+
+    @property
+    def basis(self) -> str:
+        """``"measured"``, ``"measured on ..."`` or ``"estimated"``."""
+        if not self.measured:
+            return "estimated"
+        return f"measured on {self.where}" if self.where else "measured"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done about a call, and why."""
+
+    chosen: Price | None = None
+    """``None``: the reference stays."""
+    best: Price | None = None
+    """The fastest candidate that supports the call."""
+    reference: Price | None = None
+    refused: Decline | None = None
+    """Of the candidates without a price, the one that came nearest."""
+    needed: float = MARGIN
+    """How many times faster :attr:`best` would have to be."""
+
+
+def select(program: Program, ctx: PassContext, candidates: Candidates, *, margin: float = MARGIN) -> None:
+    """Decide for every call in a program of an operator that has candidates, and rewrite those where one is chosen."""
+    found = sites(program, lambda node: operator_of(node) in candidates.by_op and value_of(node) is not None)
+    if not found:
+        return
+    target = target_of(ctx.device)
+    autocast = _autocast_graphs(program, ctx.device)
+    decisions: dict[str, Decision] = {}
+    for site in found:
+        if site.node._erased:
+            continue
+        circumstances = {"compiled": ctx.compiled, "training": program.training, "autocast": site.module in autocast}
+        call = call_of(site.node, **circumstances)
+        if call.key not in decisions:
+            decisions[call.key] = decide(call, target, candidates, ranges=program.ranges, margin=margin)
+        _carry_out(decisions[call.key], site, ctx)
+
+
+def decide(
+    call: Call,
+    target: Target,
+    candidates: Candidates,
+    *,
+    ranges: Ranges | None = None,
+    margin: float = MARGIN,
+    instead_of: Call | None = None,
+) -> Decision:
+    """The decision for one call on a target.
+
+    ``ranges`` are the values its symbolic sizes may take, by symbol. ``instead_of`` is a call the kernel would spare
+    instead: its reference is then what must be beaten.
+    """
+    fit: list[Candidate] = []
+    refused: list[Decline] = []
+    for candidate in candidates.of(call.op):
+        decline = candidate.supports(call, target)
+        fit += [candidate] if decline is None else []
+        refused += [] if decline is None else [decline]
+    if not fit:
+        return Decision(refused=_nearest(refused))
+    settled = _settled(call, ranges or {})
+    if isinstance(settled, Decline):
+        return Decision(refused=settled)
+    outcomes = [_decide_static(one, fit, target, candidates, margin, instead_of) for one in settled]
+    first = outcomes[0]
+    for other in outcomes[1:]:
+        if _names(other) != _names(first):
+            message = f"{first.best.candidate.own_name if first.best else REFERENCE} is not the best at every size"
+            return Decision(refused=Decline("size-dependent", message, unblock="fixed shapes, or a narrower range"))
+    return first
+
+
+def _decide_static(
+    call: Call,
+    fit: list[Candidate],
+    target: Target,
+    candidates: Candidates,
+    margin: float,
+    instead_of: Call | None,
+) -> Decision:
+    reference = candidates.reference(call.op)
+    key = key_of(call, reference, target)
+    entry = look_up(key, on_cpu=target.kind == "cpu")
+    refused: list[Decline] = []
+    prices: list[Price] = []
+    for candidate in fit:
+        price = _price(candidate, call, target, entry, key.triton)
+        (prices if isinstance(price, Price) else refused).append(price)  # type: ignore[arg-type]
+    best = min(prices, key=lambda price: price.seconds, default=None)
+    if instead_of is not None:
+        call, reference = instead_of, candidates.reference(instead_of.op)
+        entry = look_up(key_of(call, reference, target), on_cpu=target.kind == "cpu")
+    theirs = _price(reference, call, target, entry, key.triton)
+    if isinstance(theirs, Decline):
+        return Decision(best=best, refused=theirs)
+    if best is None:
+        return Decision(reference=theirs, refused=_nearest(refused))
+    needed = margin if best.measured and theirs.measured else max(margin, ESTIMATED_MARGIN)
+    chosen = best if best.seconds * needed <= theirs.seconds else None
+    return Decision(chosen, best, theirs, _nearest(refused), needed)
+
+
+def _price(candidate: Candidate, call: Call, target: Target, entry: Entry, triton: str) -> Price | Decline:
+    """The measured cost where there is one, else the estimate, else why there is neither."""
+    configs = [config for config in candidate.configs(call, target)
+               if known_bad(candidate, config, target, triton) is None]  # fmt: skip
+    if not configs:
+        return Decline("known-bad", f"every configuration of {candidate.own_name} is known to be wrong here")
+    measured = entry.measured.get(candidate.own_name)
+    if measured is not None and measured.rejected:
+        return Decline("rejected", f"{candidate.own_name} was refused when it was tried: {measured.rejected}")
+    if measured is not None and measured.config in configs:
+        return Price(candidate, measured.config, measured.seconds, True, entry.where)
+    estimate = candidate.estimate(call, target, configs[0])
+    if estimate is None:
+        message = f"{candidate.own_name} has been neither measured nor can it be estimated on {target.name}"
+        return Decline("unmeasured", message, unblock="regraft kernels tune")
+    return Price(candidate, configs[0], estimate.seconds, False)
+
+
+def _carry_out(decision: Decision, site: Site, ctx: PassContext) -> None:
+    best, reference = decision.best, decision.reference
+    if decision.chosen is not None and best is not None and reference is not None:
+        match = best.candidate.match(site.node)
+        decline = illegal(match, effects(site.node.graph), shared_interior=False) if len(match.nodes) > 1 else None
+        if decline is None:
+            with ctx.edit(match.root, best.candidate.name, site) as edit:
+                edit.replace(match.root, best.candidate.rewrite(match, edit, best.config))
+            ctx.passed(site, "selected", _comparison(best, reference), rule=best.candidate.name,
+                       numbers=_numbers(best, reference))  # fmt: skip
+            return
+    elif best is not None and reference is not None:
+        message = f"{_comparison(best, reference)}; it must be {decision.needed:g} times as fast"
+        ctx.missed(site, "slower", message, rule=best.candidate.name, numbers=_numbers(best, reference), nearness=5)
+        return
+    else:
+        decline = decision.refused
+    assert decline is not None
+    ctx.missed(site, decline.code, decline.message, numbers=decline.numbers, unblock=decline.unblock)
+
+
+def _autocast_graphs(program: Program, device: torch.device) -> set[torch.fx.GraphModule]:
+    """The graphs that have a call under autocast: bodies of a region, one with flat switches, or all of them."""
+    graphs = [module for _, module in program.graphs()]
+    if torch.is_autocast_enabled(device.type):
+        return set(graphs)
+    found: set[torch.fx.GraphModule] = set()
+    for module in graphs:
+        calls = [node for node in module.graph.nodes if node.op == "call_function"]
+        if any(node.target is ENTER_AUTOCAST for node in calls):
+            found.add(module)
+        for region in calls if module not in found else ():
+            if getattr(region.target, "__name__", "") == "wrap_with_autocast":
+                bodies = [getattr(module, str(arg.target)) for arg in region.all_input_nodes if arg.op == "get_attr"]
+                inner = itertools.chain.from_iterable(body.modules() for body in bodies)
+                found |= {body for body in inner if isinstance(body, torch.fx.GraphModule)}
+    return found
+
+
+def _comparison(ours: Price, theirs: Price) -> str:
+    bases = ours.basis if ours.basis == theirs.basis else f"{ours.basis} and {theirs.basis}"
+    names = f"{ours.candidate.own_name} takes {ours.seconds * 1e3:.3g} ms", f"{theirs.candidate.own_name}"
+    return f"{names[0]}, {names[1]} {theirs.seconds * 1e3:.3g} ms ({bases})"
+
+
+def _numbers(ours: Price, theirs: Price) -> dict[str, float]:
+    return {f"{price.candidate.own_name}_ms": price.seconds * 1e3 for price in (ours, theirs)}
+
+
+def _names(decision: Decision) -> tuple[Any, ...]:
+    """What two sizes must agree on: the candidate and its configuration, or that the reference stays."""
+    chosen = decision.chosen
+    return (None,) if chosen is None else (chosen.candidate.name, dict(chosen.config))
+
+
+def _nearest(refused: list[Decline]) -> Decline | None:
+    return max(refused, key=lambda decline: decline.nearness, default=None)
+
+
+def _settled(call: Call, ranges: Ranges) -> list[Call] | Decline:
+    """The call at fixed sizes: as it is, or at the ends of all ranges and the powers of two between."""
+    if not call.free_sizes:
+        return [call]
+    symbols = sorted({symbol for size in call.free_sizes.values() for symbol in size.node.expr.free_symbols}, key=str)
+    values: list[list[int]] = []
+    for symbol in symbols:
+        low, high = ranges.get(str(symbol), (0, None))
+        if high is None:
+            message = f"the size {symbol} has no upper bound, and what is fastest at one size need not be at another"
+            return Decline("size-unbounded", message, unblock='torch.export.Dim("name", max=...)', nearness=3)
+        values.append(list(_between(max(low, 1), high)))
+    points = list(itertools.islice(itertools.product(*values), _MOST_SAMPLES + 1))
+    if len(points) > _MOST_SAMPLES:
+        return Decline("size-dependent", f"{', '.join(map(str, symbols))} may take too many sizes to compare them all")
+    return [call.at(lambda size, point=point: _at(size.node.expr, symbols, point)) for point in points]
+
+
+def _between(low: int, high: int) -> Iterator[int]:
+    yield low
+    for size in (1 << exponent for exponent in range(low.bit_length(), high.bit_length())):
+        if low < size < high:
+            yield size
+    if high > low:
+        yield high
+
+
+def _at(expression: sympy.Expr, symbols: list[Any], point: tuple[int, ...]) -> int:
+    return int(expression.subs(dict(zip(symbols, point, strict=True))))  # type: ignore[arg-type]
