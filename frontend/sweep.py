@@ -90,7 +90,7 @@ def sweep_program(program: Program, inputs: Sequence[Any], passes: str, settings
     for text in pipelines:
         parse_pipeline(text)  # every setting is refused before the first one is run
     plain = program.copy()
-    rewrite(plain, parse_pipeline(without))
+    rewrite(plain, parse_pipeline(without), device=_device(plain))
     expected, peak = run(plain, inputs)
     rows = [
         _row(program.copy(), inputs, name, _texts(setting), text, expected)
@@ -113,7 +113,7 @@ def run(program: Program, inputs: Sequence[Any]) -> tuple[Any, int]:
 def _row(
     program: Program, inputs: Sequence[Any], name: str, setting: dict[str, str], pipeline: str, expected: Any
 ) -> Row:
-    report = rewrite(program, parse_pipeline(pipeline))
+    report = rewrite(program, parse_pipeline(pipeline), device=_device(program))
     verdicts = [remark for remark in report.remarks if remark.pass_name == name and remark.site]
     made = [remark.numbers for remark in verdicts if remark.kind == "passed"]
     outputs, peak = run(program, inputs)
@@ -129,6 +129,10 @@ def _row(
         peak,
         dict(Counter(remark.code for remark in verdicts if remark.kind != "passed")),
     )
+
+
+def _device(program: Program) -> torch.device | None:
+    return next((value.device for value in (program.weights or {}).values()), None)
 
 
 def _place(items: Items, options: set[str]) -> tuple[int, Items]:

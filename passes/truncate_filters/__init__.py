@@ -83,7 +83,8 @@ class TruncateFilters(Pass):
         known = weight_values(program) if sites and program.weights is not None else {}
         for site in sites:
             call = bind(site.node)
-            plan = unsettled(program, site.module, [call["k"], call["k_rev"]], settled) or self._plan(call, known)
+            filters = [call[name] for name in ("k", "k_rev") if call[name] is not None]
+            plan = _dynamic(filters) or unsettled(program, site.module, filters, settled) or self._plan(call, known)
             if isinstance(plan, Decline):
                 ctx.missed(site, plan.code, plan.message, numbers=plan.numbers, unblock=plan.unblock)
                 continue
@@ -126,6 +127,12 @@ class TruncateFilters(Pass):
             return Decline("block-too-small", message, unblock=f"block of at least {2 * lag.width}")
         block = self.block or usual_block(length, lag)
         return _Plan(taps, of, start, float(bounds[taps]), float(gains[taps]), block)
+
+
+def _dynamic(filters: list[fx.Node]) -> Decline | None:
+    if all(isinstance(fake_of(taps).shape[-1], int) for taps in filters):
+        return None
+    return Decline("length-dynamic", "the filter is as long as the input, whose length is symbolic")
 
 
 @dataclass(frozen=True)

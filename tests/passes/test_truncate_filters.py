@@ -153,15 +153,15 @@ def test_a_channel_of_zeros_asks_for_nothing():
 
 
 @pytest.mark.parametrize("length", [16, 300])
-def test_the_spectrum_of_a_truncated_filter_folds(length):
+def test_the_spectrum_of_a_truncated_filter_folds_for_every_length(length):
     model = Filtered(taps=30, gates=True, dtype=torch.float32).eval()
     result = run_pass("truncate-filters{taps=8},fold-filters", model, f"f32[2, 3, {length}]")
     assert [remark.code for remark in result.remarks] == ["truncated", "folded"]
     dynamic = run_pass("truncate-filters{taps=8},fold-filters", model, "f32[2, 3, t=9]")
     assert [remark.code for remark in dynamic.remarks] == ["truncated", "folded"]
-    torch.testing.assert_close(
-        execute(result.program, result.inputs)[0], direct(model, result.inputs[0], 8), rtol=1e-5, atol=1e-5
-    )
+    expected = direct(model, result.inputs[0], 8)
+    for each in (result, dynamic):
+        torch.testing.assert_close(execute(each.program, result.inputs)[0], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_gradients_reach_the_kept_taps_and_no_others():
@@ -186,6 +186,12 @@ def test_what_cannot_be_truncated_is_declined_with_its_reason():
     assert code(Filtered(lags="circular", **single), "f32[2, 3, 20]") == "circular"
     assert code(lambda u, k: torch.ops.regraft.long_conv(u, k), "f32[2, 3, 9]", "f32[3, 9]") == "filter-from-input"
     assert code(Filtered(**single), "f32[2, 3, 99]", passes="truncate-filters{taps=9,block=12}") == "block-too-small"
+
+    class Prefix(Filtered):
+        def forward(self, u):
+            return torch.ops.regraft.long_conv(u, self.k[:, : u.shape[-1]])
+
+    assert code(Prefix(**single), "f32[2, 3, t=9]") == "length-dynamic"
     broken = Filtered(**single)
     with torch.no_grad():
         broken.k[1, 7] = float("nan")

@@ -272,3 +272,53 @@ def test_a_pt2_can_be_moved_to_a_device(regraft, model, tmp_path):
     out = tmp_path / "traced.pt2"
     regraft("trace", f"{model}:load", "-o", out)
     assert regraft("inspect", out, "--device", "cpu").code == 0
+
+
+FILTERED = """
+import torch
+
+
+class Filtered(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.k = torch.nn.Parameter(torch.linspace(0, -6, 40).exp().repeat(3, 1))
+
+    def forward(self, u):
+        n = 80
+        return torch.fft.irfft(torch.fft.rfft(u, n=n) * torch.fft.rfft(self.k, n=n), n=n)[..., :40]
+
+
+def load():
+    return Filtered(), (torch.randn(2, 3, 40),)
+"""
+
+
+def test_sweep_shows_error_against_saving_and_names_the_check(regraft, tmp_path):
+    path = tmp_path / "filtered.py"
+    path.write_text(FILTERED)
+    argv = ("sweep", f"{path}:load", "-p", "truncate-filters", "--values", "taps=4,16,40")
+    found = regraft(*argv, "--json").json
+    assert [row["rewritten"] for row in found["rows"]] == [1, 1, 0]
+    assert found["rows"][0]["error"] > found["rows"][1]["error"] > found["rows"][2]["error"] == 0
+    shown = regraft(*argv)
+    assert shown.code == 0
+    assert "taps=16" in shown.out
+    assert "1 nothing-to-drop" in shown.out
+    assert "next: regraft check" in shown.err
+    assert "truncate-filters{taps=16}" in shown.err
+
+
+def test_sweep_of_several_options_takes_every_combination(regraft, tmp_path):
+    path = tmp_path / "filtered.py"
+    path.write_text(FILTERED)
+    values = ("--values", "rows=3,8", "--values", "columns=2,10")
+    found = regraft("sweep", f"{path}:load", "-p", "sparsify-spectrum", *values, "--json").json
+    settings = [(row["setting"]["rows"], row["setting"]["columns"]) for row in found["rows"]]
+    assert settings == [("3", "2"), ("3", "10"), ("8", "2"), ("8", "10")]
+
+
+def test_sweep_of_a_model_without_sites_names_explain(regraft, model):
+    shown = regraft("sweep", f"{model}:load", "-p", "truncate-filters", "--values", "taps=4")
+    assert shown.code == 0
+    assert "none" in shown.out
+    assert "next: regraft explain" in shown.err
