@@ -219,6 +219,12 @@ class Builder:
             self._multiples[made] = multiple_of
         return made
 
+    def integer(self, name: str) -> Any:
+        """An integer parameter of either sign, such as an offset."""
+        made = sympy.Symbol(name, integer=True)
+        self._sizes.append(made)
+        return made
+
     def constant(self, name: str, value: int) -> Any:
         """A number with a name, fixed in the program: a tile side, a head dim."""
         made = size_symbol(name)
@@ -265,6 +271,15 @@ class Builder:
         """One integer of a buffer, to be used in coordinates and loop counts."""
         made = symbol(self._fresh(name))
         self._block.append(ir.LoadIndex(made, buffer.name, tuple(map(_index, at))))
+        return made
+
+    def define(self, name: str, value: IndexLike) -> Any:
+        """A name for an integer expression that is never negative; numbers and names stay what they are."""
+        value = _index(value)
+        if value.is_Integer or value.is_Symbol:
+            return value
+        made = symbol(self._fresh(name))
+        self._block.append(ir.Define(made, value))
         return made
 
     def store(self, buffer: Buffer, at: Sequence[Any], tile: Tile) -> None:

@@ -153,6 +153,8 @@ class _Emitter:
             elif isinstance(statement, ir.LoadIndex):
                 address = self.address(statement.buffer, statement.at)[0]
                 self.line(f"{statement.symbol} = tl.load({address})")
+            elif isinstance(statement, ir.Define):
+                self.line(f"{statement.symbol} = {text(statement.index)}")
             else:
                 self.assign(statement, body)
 

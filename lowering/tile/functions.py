@@ -13,7 +13,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Function:
-    """A pointwise function of tiles and scalars of one floating type (comparisons: to bool)."""
+    """A pointwise function of tiles and scalars of one type (comparisons: to bool).
+
+    ``floordiv`` and ``remainder`` are for integers that are not negative.
+    """
 
     arity: int
     meaning: Callable[..., Tensor]
@@ -66,6 +69,9 @@ FUNCTIONS: dict[str, Function] = {
     "lt": Function(2, lambda a, b: a < b, "({0} < {1})"),
     "le": Function(2, lambda a, b: a <= b, "({0} <= {1})"),
     "eq": Function(2, lambda a, b: a == b, "({0} == {1})"),
+    "and": Function(2, lambda a, b: a & b, "({0} & {1})"),
+    "floordiv": Function(2, lambda a, b: a // b, "({0} // {1})"),
+    "remainder": Function(2, lambda a, b: a % b, "({0} % {1})"),
     "where": Function(3, _tensors(torch.where), "tl.where({0}, {1}, {2})"),
 }
 

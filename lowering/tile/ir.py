@@ -133,6 +133,14 @@ class LoadIndex:
 
 
 @dataclass(frozen=True)
+class Define:
+    """``symbol = index``: a coordinate or a count with a name, which must not be negative."""
+
+    symbol: sympy.Symbol
+    index: Index
+
+
+@dataclass(frozen=True)
 class Store:
     """``buffer[at] = value`` within the bounds, cast to the buffer's type."""
 
@@ -250,8 +258,9 @@ class Loop:
 
 
 Statement = (
-    Load | LoadIndex | Store | Full | Iota | Pointwise | Expand | Reduce | Scan | Dot | Trans | Cast | Mask | Loop
-)
+    Load | LoadIndex | Define | Store | Full | Iota
+    | Pointwise | Expand | Reduce | Scan | Dot | Trans | Cast | Mask | Loop
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

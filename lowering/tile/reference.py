@@ -77,6 +77,10 @@ class _Environment:
                     self.loop(statement)
                 case ir.LoadIndex(symbol, buffer, at):
                     self.indices[symbol] = int(self.tensors[buffer][tuple(map(self.at, at))])
+                case ir.Define(symbol, index):
+                    self.indices[symbol] = self.at(index)
+                    if self.indices[symbol] < 0:
+                        raise TileError(f"{self.program.name}: {symbol} = {index} is {self.indices[symbol]}, below 0")
                 case ir.Store(buffer, at, value):
                     self.store(buffer, at, self.tiles[value.name])
                 case _:

@@ -114,7 +114,7 @@ class _Verifier:
                 if values.get(value.name) != value:
                     self.found.append(f"{label}: {value.name} is not defined here")
             self.statement(label, statement, symbols)
-            if isinstance(statement, ir.LoadIndex):
+            if isinstance(statement, (ir.LoadIndex, ir.Define)):
                 symbols.add(statement.symbol)
             if isinstance(statement, ir.Loop):
                 inner = values | {inside_.name: inside_ for inside_, _ in statement.carries}
@@ -152,6 +152,8 @@ class _Verifier:
                 self.access(label, buffer, at, symbols, writes=False)
                 if buffer in self.buffers and self.buffers[buffer].dtype not in ("i32", "i64"):
                     self.found.append(f"{label}: {buffer} holds {self.buffers[buffer].dtype}, not integers")
+            case ir.Define(_, index):
+                self.symbols(label, index, symbols)
             case ir.Pointwise(_, function, operands):
                 known = FUNCTIONS.get(function)
                 if known is None:
@@ -248,6 +250,8 @@ def _label(statement: ir.Statement) -> str:
     kind = type(statement).__name__.lower()
     if isinstance(statement, ir.Loop):
         return f"loop over {statement.index}"
+    if isinstance(statement, ir.Define):
+        return f"definition of {statement.symbol}"
     if isinstance(statement, (ir.Load, ir.Store, ir.LoadIndex)):
         return f"{kind} of {statement.buffer}"
     return f"{kind} {ir.results(statement)[0].name}"
