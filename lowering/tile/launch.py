@@ -126,6 +126,15 @@ def kernel_of(program: Program, *, interpreted: bool | None = None, wide: bool =
     )
 
 
+def written(text: str, name: str) -> Path:
+    """The file that holds a printed source, by its content."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    file = kernels_directory() / f"{name}_{digest}.py"
+    if not file.is_file() or file.read_text() != text:
+        write_atomically(file, text)
+    return file
+
+
 def kernels_directory() -> Path:
     """Where printed sources are kept."""
     return cache_directory() / "kernels"
@@ -166,11 +175,8 @@ def _source(key: _Key, interpreted: bool, wide: bool) -> str:
 
 @functools.lru_cache(4096)
 def _imported(text: str, name: str) -> Any:
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    file = kernels_directory() / f"{name}_{digest}.py"
-    if not file.is_file() or file.read_text() != text:
-        write_atomically(file, text)
-    label = f"regraft_kernel_{name}_{digest}"
+    file = written(text, name)
+    label = f"regraft_kernel_{file.stem}"
     spec = importlib.util.spec_from_file_location(label, file)
     assert spec is not None
     assert spec.loader is not None
