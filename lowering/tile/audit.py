@@ -149,7 +149,7 @@ class _Job:
 
 
 def _job(program: Program, arch: str, texts: bool) -> _Job:
-    """The types a launch has for the usual tensors: aligned, the last stride 1, other strides and sizes multiples of 16.
+    """The types of a launch on the usual tensors: aligned, the last stride 1, other strides and sizes multiples of 16.
 
     Only then are loads wide enough to be kept in flight, so this is where shared memory is largest.
     """

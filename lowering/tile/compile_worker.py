@@ -1,4 +1,4 @@
-"""A process that compiles Triton kernels for devices that need not be there: a job a line in, what came of it a line out.
+"""A process that compiles Triton kernels for devices that need not be there: a job a line in, its outcome a line out.
 
 Run as a script by :mod:`.audit`, apart from the process that asks: Triton's interpreter changes Triton's language for
 good, and a compiler that crashes should take nothing with it. Needs Triton alone.

@@ -1,4 +1,4 @@
-"""Variants: the programs a kernel family stands for in listings and audits, with what must be true of their machine code.
+"""Variants: the programs a kernel family stands for in listings and audits, and what their machine code must be like.
 
 A family builds programs on demand, one for each configuration; its variants are the ones worth looking at: every dtype,
 every structural option, the sizes people use.
