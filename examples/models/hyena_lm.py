@@ -43,14 +43,17 @@ class HyenaConfig:
 
 
 def load(batch: int = 1, seed: int = 0, **sizes: int) -> tuple[nn.Module, tuple[Tensor]]:
-    """A model of ``HyenaConfig(**sizes)`` with seeded weights, and bytes of the Gettysburg Address ``[B, length]``."""
+    """A model of ``HyenaConfig(**sizes)`` with seeded weights, and bytes of the Gettysburg Address ``[B, length]``.
+
+    A smaller vocabulary takes the bytes modulo its size.
+    """
     config = HyenaConfig(**sizes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = HyenaLM(config).eval()
     text = torch.tensor(list(Path(__file__).with_name("gettysburg.txt").read_bytes()))
     rows = (torch.arange(batch)[:, None] * 97 + torch.arange(config.length)) % len(text)
-    return model, (text[rows],)
+    return model, (text[rows] % config.vocab,)
 
 
 class HyenaLM(nn.Module):
