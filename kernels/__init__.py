@@ -1,10 +1,21 @@
 """One folder per operator, and the table of all kernels that :mod:`regraft.lowering.select` chooses from.
 
 ``candidates`` knows these and whatever other packages register under the entry-point group ``regraft.kernels``. A name
-is ``"<operator>.<own name>"``; nothing is imported until a program has the operator.
+is ``"<operator>.<own name>"``; nothing is imported until a program has the operator. :func:`families` are the folders
+with tile programs to look at.
 """
 
-from ..lowering.candidates import Candidates, candidate_registry
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..lowering.candidates import Candidates
+    from ..lowering.tile import Variant
+
+    candidates: Candidates
 
 _PACKAGE = __name__
 
@@ -18,4 +29,18 @@ BUILTIN = {
     }.items()
 }
 
-candidates = Candidates(candidate_registry(BUILTIN))
+
+def families() -> dict[str, tuple[Variant, ...]]:
+    """The variants of every kernel family, by the name of its folder: those with a ``variants.py``."""
+    folders = sorted(file.parent.name for file in Path(__file__).parent.glob("*/variants.py"))
+    return {name: tuple(import_module(f".{name}.variants", _PACKAGE).VARIANTS) for name in folders}
+
+
+def __getattr__(name: str) -> Any:
+    # Made when asked for: transformers imports whatever is called "kernels", and in a checkout that is this folder.
+    if name != "candidates":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ..lowering.candidates import Candidates, candidate_registry
+
+    globals()["candidates"] = made = Candidates(candidate_registry(BUILTIN))
+    return made

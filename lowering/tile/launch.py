@@ -76,8 +76,8 @@ def launch(
 def bind(program: Program, tensors: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[sympy.Symbol, int]:
     """Every size and constant of a program as a number, read off the tensors.
 
-    Raises :class:`TileError` for a missing tensor, another type, device or rank than declared, and sizes that differ from
-    those of other tensors, naming the tensor.
+    Raises :class:`TileError` for a missing tensor, another type, device or rank than declared, and sizes that do not
+    go together, naming the tensor.
     """
     values: dict[sympy.Symbol, int] = dict(program.constants)
     for size in program.sizes:
