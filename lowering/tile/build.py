@@ -399,7 +399,9 @@ class Builder:
                 mine, theirs = (evaluate(x, self._constants) for x in (sides[axis], side))
                 if mine != theirs and 1 not in (mine, theirs):
                     raise TileError(f"{function} of tiles with sides {sides[axis]} and {side} along axis {axis}")
-                sides[axis] = side if mine == 1 else sides[axis]
+                # A side of 1 that has a name keeps it beside one that has none.
+                unnamed = isinstance(sides[axis], sympy.Integer)
+                sides[axis] = side if mine == 1 and (theirs != 1 or unnamed) else sides[axis]
         return tuple(sides)
 
     def _fresh(self, name: str) -> str:
