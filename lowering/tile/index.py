@@ -89,9 +89,10 @@ class _Printer(StrPrinter):
         numerator, divisor = expr.args
         # (x + d - 1) // d is how rounding up is written here.
         over = sympy.expand(numerator - divisor + 1)
-        if not over.is_Integer and (divisor.is_Symbol or divisor.is_Integer) and len(over.args) < len(numerator.args):
+        shorter = len(sympy.Add.make_args(over)) < len(sympy.Add.make_args(numerator))
+        if not over.is_Integer and (divisor.is_Symbol or divisor.is_Integer) and shorter:
             return f"tl.cdiv({self._print(over)}, {self._print(divisor)})"
-        return f"({self._print(numerator)} // {self.parenthesize(divisor, 100)})"
+        return f"({self.parenthesize(numerator, 100)} // {self.parenthesize(divisor, 100)})"
 
     def _print_Mod(self, expr: Any) -> str:
         return f"({self.parenthesize(expr.args[0], 100)} % {self.parenthesize(expr.args[1], 100)})"
