@@ -123,6 +123,8 @@ class Candidate(ABC):
 
     name: ClassVar[str]
     """``"<op>.<own name>"``, as it is registered."""
+    kinds: ClassVar[frozenset[str]] = frozenset({"cpu", "cuda", "hip"})
+    """Kinds of target it is for; on others it is not even spoken of."""
     features: ClassVar[frozenset[str]] = frozenset()
     """What :mod:`.known_bad` asks about: ``"several-dots"``, ``"transposed-accumulator"``, ``"chunk-scan"``."""
 
@@ -159,6 +161,10 @@ class Candidate(ABC):
     def match(self, node: fx.Node) -> Match:
         """What of the graph the candidate computes: the call, or with neighbours it absorbs."""
         return Match(node, (node,), bind(node))
+
+    def spared_bytes(self, match: Match) -> int:
+        """What the reference and its neighbours write and read again, and the candidate, absorbing them, does not."""
+        return 0
 
     def rewrite(self, match: Match, edit: Edit, config: Config) -> fx.Node:
         """Insert what :meth:`run` computes. A candidate with its own :meth:`match` has its own of this, too."""
@@ -235,9 +241,10 @@ class Candidates:
                 found.setdefault(op, []).append(name)
         return found
 
-    def of(self, op: str) -> list[Candidate]:
-        """The candidates of an operator besides its reference."""
-        return [self.registry.get(name)() for name in self.by_op.get(op, ())]
+    def of(self, op: str, kind: str) -> list[Candidate]:
+        """The candidates of an operator for a kind of target, besides its reference."""
+        classes = (self.registry.get(name) for name in self.by_op.get(op, ()))
+        return [candidate() for candidate in classes if kind in candidate.kinds]
 
     def reference(self, op: str) -> Reference:
         """The reference of an operator."""

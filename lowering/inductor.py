@@ -1,7 +1,7 @@
 """Hand a whole graph over to Inductor, as ``torch.compile``'s own backend does, with the cache key salted.
 
 Inductor keys its caches by the graph and its configuration. Kernel operators are opaque to it, so what we are (version,
-pipeline, sources) goes into the key through the ``uuid()`` of a graph pass that does nothing else.
+pipeline, sources, cost table) goes into the key through the ``uuid()`` of a graph pass that does nothing else.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import fx
 
 from ..compiler.errors import UsageError, nearest
 from ..compiler.pipeline import Pipeline
+from . import costs
 
 _ROOT = Path(__file__).parents[1]
 _SOURCES = ("compiler", "passes", "lowering", "kernels", "frontend")
@@ -64,7 +65,7 @@ def check_inductor(mode: str | None, options: Mapping[str, Any]) -> None:
 
 def cache_salt(pipeline: Pipeline) -> str:
     """A digest of everything of ours that a compiled graph depends on besides the graph."""
-    digest = hashlib.sha256(f"{_sources_digest()} {pipeline}".encode())
+    digest = hashlib.sha256(f"{_sources_digest()} {costs.digest()} {pipeline}".encode())
     for pass_ in pipeline.passes:
         # Passes of other packages lie outside our own sources.
         file = inspect.getsourcefile(type(pass_))

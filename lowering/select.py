@@ -19,7 +19,7 @@ from typing import Any
 import sympy
 import torch
 
-from ..compiler.analysis.effects import ENTER_AUTOCAST, effects
+from ..compiler.analysis.effects import ENTER_AUTOCAST, Effects, effects
 from ..compiler.passes import PassContext
 from ..compiler.program import Program, value_of
 from ..compiler.rules import Decline, illegal
@@ -71,20 +71,25 @@ class Decision:
 
 def select(program: Program, ctx: PassContext, candidates: Candidates, *, margin: float = MARGIN) -> None:
     """Decide for every call in a program of an operator that has candidates, and rewrite those where one is chosen."""
-    found = sites(program, lambda node: operator_of(node) in candidates.by_op and value_of(node) is not None)
+    target = target_of(ctx.device)
+    ops = {operator_of(node) for _, module in program.graphs() for node in module.graph.nodes} & {*candidates.by_op}
+    ops = {op for op in ops if candidates.of(op, target.kind)}
+    found = sites(program, lambda node: operator_of(node) in ops and value_of(node) is not None)
     if not found:
         return
-    target = target_of(ctx.device)
     autocast = _autocast_graphs(program, ctx.device)
-    decisions: dict[str, Decision] = {}
+    decisions: dict[Any, Decision] = {}
+    facts = {module: effects(module.graph) for module in {site.module for site in found}}
     for site in found:
         if site.node._erased:
             continue
         circumstances = {"compiled": ctx.compiled, "training": program.training, "autocast": site.module in autocast}
         call = call_of(site.node, **circumstances)
-        if call.key not in decisions:
-            decisions[call.key] = decide(call, target, candidates, ranges=program.ranges, margin=margin)
-        _carry_out(decisions[call.key], site, ctx)
+        spared = {each.name: each.spared_bytes(each.match(site.node)) for each in candidates.of(call.op, target.kind)}
+        key = (call.key, *spared.values())
+        if key not in decisions:
+            decisions[key] = decide(call, target, candidates, ranges=program.ranges, margin=margin, spared=spared)
+        _carry_out(decisions[key], site, facts[site.module], ctx)
 
 
 def decide(
@@ -94,25 +99,24 @@ def decide(
     *,
     ranges: Ranges | None = None,
     margin: float = MARGIN,
-    instead_of: Call | None = None,
+    spared: Mapping[str, int] | None = None,
 ) -> Decision:
     """The decision for one call on a target.
 
-    ``ranges`` are the values its symbolic sizes may take, by symbol. ``instead_of`` is a call the kernel would spare
-    instead: its reference is then what must be beaten.
+    ``ranges`` are the values its symbolic sizes may take, by symbol. ``spared`` is traffic that candidates, by
+    name, do away with in their neighbourhood; the time it takes is taken off theirs.
     """
     fit: list[Candidate] = []
     refused: list[Decline] = []
-    for candidate in candidates.of(call.op):
+    for candidate in candidates.of(call.op, target.kind):
         decline = candidate.supports(call, target)
         fit += [candidate] if decline is None else []
         refused += [] if decline is None else [decline]
-    if not fit:
-        return Decision(refused=_nearest(refused))
     settled = _settled(call, ranges or {})
     if isinstance(settled, Decline):
-        return Decision(refused=settled)
-    outcomes = [_decide_static(one, fit, target, candidates, margin, instead_of) for one in settled]
+        return Decision(refused=settled if fit else _nearest(refused) or settled)
+    question = _Question(target, candidates, margin, spared or {}, refused)
+    outcomes = [question.decide(one, fit) for one in settled]
     first = outcomes[0]
     for other in outcomes[1:]:
         if _names(other) != _names(first):
@@ -121,62 +125,71 @@ def decide(
     return first
 
 
-def _decide_static(
-    call: Call,
-    fit: list[Candidate],
-    target: Target,
-    candidates: Candidates,
-    margin: float,
-    instead_of: Call | None,
-) -> Decision:
-    reference = candidates.reference(call.op)
-    key = key_of(call, reference, target)
-    entry = look_up(key, on_cpu=target.kind == "cpu")
-    refused: list[Decline] = []
-    prices: list[Price] = []
-    for candidate in fit:
-        price = _price(candidate, call, target, entry, key.triton)
-        (prices if isinstance(price, Price) else refused).append(price)  # type: ignore[arg-type]
-    best = min(prices, key=lambda price: price.seconds, default=None)
-    if instead_of is not None:
-        call, reference = instead_of, candidates.reference(instead_of.op)
-        entry = look_up(key_of(call, reference, target), on_cpu=target.kind == "cpu")
-    theirs = _price(reference, call, target, entry, key.triton)
-    if isinstance(theirs, Decline):
-        return Decision(best=best, refused=theirs)
-    if best is None:
-        return Decision(reference=theirs, refused=_nearest(refused))
-    needed = margin if best.measured and theirs.measured else max(margin, ESTIMATED_MARGIN)
-    chosen = best if best.seconds * needed <= theirs.seconds else None
-    return Decision(chosen, best, theirs, _nearest(refused), needed)
+@dataclass(frozen=True)
+class _Question:
+    """What :func:`decide` was asked, but for the call."""
+
+    target: Target
+    candidates: Candidates
+    margin: float
+    spared: Mapping[str, int]
+    refused: list[Decline]
+    """Of the candidates that do not support the call."""
+
+    def decide(self, call: Call, fit: list[Candidate]) -> Decision:
+        """The decision for a static call among candidates that support it."""
+        reference = self.candidates.reference(call.op)
+        key = key_of(call, reference, self.target)
+        found, triton = look_up(key, on_cpu=self.target.kind == "cpu"), key.triton
+        refused: list[Decline] = []
+        prices: list[Price] = []
+        for candidate in fit:
+            price = self._price(candidate, call, found, triton)
+            if isinstance(price, Decline):
+                refused.append(price)
+            else:
+                prices.append(price)
+        best = min(prices, key=lambda price: price.seconds, default=None)
+        theirs = self._price(reference, call, found, triton)
+        if isinstance(theirs, Decline):
+            return Decision(best=best, refused=theirs)
+        if best is None:
+            return Decision(reference=theirs, refused=_nearest(refused + self.refused))
+        needed = self.margin if best.measured and theirs.measured else max(self.margin, ESTIMATED_MARGIN)
+        chosen = best if best.seconds * needed <= theirs.seconds else None
+        return Decision(chosen, best, theirs, needed=needed)
+
+    def _price(self, candidate: Candidate, call: Call, entry: Entry, triton: str) -> Price | Decline:
+        """The measured cost where there is one, else the estimate, else why there is neither."""
+        allowed = [config for config in candidate.configs(call, self.target)
+                   if known_bad(candidate, config, self.target, triton) is None]  # fmt: skip
+        name = candidate.own_name
+        if not allowed:
+            return Decline("known-bad", f"no configuration of {name} fits that is not known to be wrong here")
+        measured = entry.measured.get(name)
+        if measured is not None and measured.rejected:
+            return Decline("rejected", f"{name} was refused when it was tried: {measured.rejected}")
+        spared = self.spared.get(candidate.name, 0)
+        # A saving that is symbolic, or on a device whose bandwidth is not known, does not count.
+        credit = spared / self.target.memory_rate if isinstance(spared, int) and self.target.known else 0.0
+        if measured is not None and measured.config in allowed:
+            return Price(candidate, measured.config, max(measured.seconds - credit, 0.0), True, entry.where)
+        estimate = candidate.estimate(call, self.target, allowed[0])
+        if estimate is None:
+            message = f"{name} has not been measured on {self.target.name}, where nothing can be estimated either"
+            return Decline("unmeasured", message, unblock="regraft kernels tune")
+        return Price(candidate, allowed[0], max(estimate.seconds - credit, 0.0), False)
 
 
-def _price(candidate: Candidate, call: Call, target: Target, entry: Entry, triton: str) -> Price | Decline:
-    """The measured cost where there is one, else the estimate, else why there is neither."""
-    configs = [config for config in candidate.configs(call, target)
-               if known_bad(candidate, config, target, triton) is None]  # fmt: skip
-    if not configs:
-        return Decline("known-bad", f"every configuration of {candidate.own_name} is known to be wrong here")
-    measured = entry.measured.get(candidate.own_name)
-    if measured is not None and measured.rejected:
-        return Decline("rejected", f"{candidate.own_name} was refused when it was tried: {measured.rejected}")
-    if measured is not None and measured.config in configs:
-        return Price(candidate, measured.config, measured.seconds, True, entry.where)
-    estimate = candidate.estimate(call, target, configs[0])
-    if estimate is None:
-        message = f"{candidate.own_name} has been neither measured nor can it be estimated on {target.name}"
-        return Decline("unmeasured", message, unblock="regraft kernels tune")
-    return Price(candidate, configs[0], estimate.seconds, False)
-
-
-def _carry_out(decision: Decision, site: Site, ctx: PassContext) -> None:
+def _carry_out(decision: Decision, site: Site, facts: Effects, ctx: PassContext) -> None:
     best, reference = decision.best, decision.reference
     if decision.chosen is not None and best is not None and reference is not None:
         match = best.candidate.match(site.node)
-        decline = illegal(match, effects(site.node.graph), shared_interior=False) if len(match.nodes) > 1 else None
+        decline = illegal(match, facts, shared_interior=False)
         if decline is None:
             with ctx.edit(match.root, best.candidate.name, site) as edit:
                 edit.replace(match.root, best.candidate.rewrite(match, edit, best.config))
+                facts.insert(edit.made, match.root)
             ctx.passed(site, "selected", _comparison(best, reference), rule=best.candidate.name,
                        numbers=_numbers(best, reference))  # fmt: skip
             return

@@ -63,7 +63,7 @@ def tune(
     tried: list[Trial] = []
     calls: dict[int, Callable[[], Any]] = {}
     expected = _in_fp64(call, reference)
-    for candidate in (reference, *candidates.of(call.op)):
+    for candidate in (reference, *candidates.of(call.op, target.kind)):
         if candidate.supports(call, target) is not None:
             continue
         for config in candidate.configs(call, target):

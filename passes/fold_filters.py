@@ -4,12 +4,15 @@ Hyena's filters are the output of an MLP over positions (arXiv 2302.10866, secti
 generator: at batch 1 computing them costs more than applying them. In eval programs with weights at hand the filter,
 its lag map and its transform move into the prelude, and the site becomes ``long_conv_spectrum``. The runner repeats
 the prelude whenever a weight it reads has changed, and lets gradients through it.
+
+A filter so short that convolving directly is predicted to beat a transform with its spectrum at hand stays as it is,
+for ``select-kernels`` to apply; ``fold-constants`` still moves what computes it into the prelude.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -25,6 +28,10 @@ from ..compiler.prelude import hoist
 from ..compiler.program import Program, fake_of
 from ..compiler.rewriter import Edit
 from ..compiler.rules import Decline
+from ..kernels import candidates
+from ..lowering.candidates import Call, call_of
+from ..lowering.select import MARGIN, decide
+from ..lowering.targets import target_of
 
 LONG_CONV = torch.ops.regraft.long_conv.default
 LONG_CONV_SPECTRUM = torch.ops.regraft.long_conv_spectrum.default
@@ -39,6 +46,8 @@ class FoldFilters(Pass):
     may_change_inputs: ClassVar[bool] = True
     max_bytes: int = 256 * 2**20
     """Spectra larger than this are computed at every call."""
+    keep_short: bool = True
+    """Leave filters that are quicker to apply directly to ``select-kernels``."""
 
     def run(self, program: Program, ctx: PassContext) -> None:
         """Fold every site whose filter is settled before the call."""
@@ -51,6 +60,9 @@ class FoldFilters(Pass):
             if reason is not None:
                 details = {"numbers": reason.numbers, "unblock": reason.unblock}
                 ctx.missed(site, reason.code, reason.message, **details)
+                continue
+            if self.keep_short and (direct := _quicker_directly(site.node, ctx)) is not None:
+                ctx.missed(site, "short-filter", direct.message, numbers=direct.numbers, unblock=direct.unblock)
                 continue
             with ctx.edit(site.node, "filter-spectrum", site) as edit:
                 key = (*(call[name] for name in ("k", "k_rev", "lags", "lag0")), _size(call), _dtype(call))
@@ -101,6 +113,30 @@ def unsettled(program: Program, module: fx.GraphModule, filters: Iterable[Any], 
         if node is not None and node not in settled:
             return Decline("filter-from-input", f"{node.name} depends on the inputs of the call")
     return None
+
+
+def _quicker_directly(node: fx.Node, ctx: PassContext) -> Decline | None:
+    """Why the filter is better left as it is: convolving with it beats doing so with its spectrum at hand."""
+    target, call = target_of(ctx.device), call_of(node, compiled=ctx.compiled)
+    if call.free_sizes:
+        return None
+    folded = decide(_folded(call, bind(node)), target, candidates)
+    direct, spectral = decide(call, target, candidates).chosen, folded.chosen or folded.reference
+    if direct is None or spectral is None or direct.seconds * MARGIN > spectral.seconds:
+        return None
+    name, times = direct.candidate.own_name, (1e3 * direct.seconds, 1e3 * spectral.seconds)
+    message = f"{name} takes {times[0]:.3g} ms with so short a filter, a folded spectrum {times[1]:.3g} ms"
+    numbers = {f"{name}_ms": times[0], "folded_ms": times[1]}
+    return Decline("short-filter", message, numbers, unblock="fold-filters{keep-short=false}")
+
+
+def _folded(call: Call, bound: dict[str, Any]) -> Call:
+    """The call as it would be with its spectrum at hand."""
+    size, k = _size(bound), call["k"]
+    k_f = torch.empty(*k.shape[:-1], size // 2 + 1, dtype=_dtype(bound).to_complex(), device="meta")
+    shared = {name: call[name] for name in ("u", "skip", "pre_gate", "post_gate")}
+    arguments = {**shared, "k_f": k_f, "fft_size": size, "length": call["u"].shape[-1]}
+    return replace(call, op="long_conv_spectrum", target=LONG_CONV_SPECTRUM, arguments=arguments)
 
 
 def _spectrum(edit: Edit, call: dict[str, Any]) -> fx.Node:

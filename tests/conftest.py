@@ -16,6 +16,12 @@ def _seeded() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _shipped_costs_only(monkeypatch, tmp_path):
+    """What was measured on this machine decides nothing in a test."""
+    monkeypatch.setattr("regraft.lowering.costs.table_path", lambda: tmp_path / "costs.json")
+
+
+@pytest.fixture(autouse=True)
 def _fresh_dynamo():
     yield
     torch._dynamo.reset()

@@ -33,9 +33,9 @@ class LongConvReference(Reference):
         return Estimate(max(passes / target.memory_rate, flops / target.general_rate), flops, passes, floor)
 
     def bucket(self, call: Call) -> str:
-        """Rows, length and taps, up to where the ratios no longer change."""
-        u, taps = call["u"], taps_of(call.arguments) if "k" in call.arguments else 0
-        return bucket(u.numel() // max(u.shape[-1], 1), u.shape[-1], taps)
+        """Rows, length and taps."""
+        u = call["u"]
+        return bucket(u.numel() // max(u.shape[-1], 1), u.shape[-1], taps_of(call.arguments))
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,12 @@ class FoldedReference(LongConvReference):
     name: ClassVar[str] = "long_conv_spectrum.inductor"  # type: ignore[misc]
     operator: str = "long_conv_spectrum"
 
+    def bucket(self, call: Call) -> str:
+        """Rows, length, and whether the transform is about as long as the input or about twice that."""
+        u = call["u"]
+        rows, _, _ = bucket(u.numel() // max(u.shape[-1], 1), u.shape[-1], 1).rpartition(", ")
+        return f"{rows}, {'padded' if 2 * call['fft_size'] > 3 * u.shape[-1] else 'close'}"
+
 
 LENGTHS = tuple(4**n for n in range(4, 9))
 ROWS = tuple(4**n for n in range(7))
@@ -52,14 +58,15 @@ TAPS = tuple(2**n for n in range(2, 10))
 MOST_ELEMENTS = 2**22
 
 
-def bucket(rows: int, length: int, taps: int = 0) -> str:
+def bucket(rows: int, length: int, taps: int) -> str:
     """``"rows 256, length 4096, taps 64"``: the least of :data:`ROWS`, :data:`LENGTHS`, :data:`TAPS` not below.
 
-    Beyond the last ones, and beyond :data:`MOST_ELEMENTS`, where all costs are proportional, the last ones.
+    Beyond the last, and beyond :data:`MOST_ELEMENTS`, ratios no longer change, and the last stands for all; of more
+    taps, which only a transform can be quick with, ``"taps all"`` is as many as there are samples.
     """
-    length = _least(LENGTHS, length)
-    rows = min(_least(ROWS, rows), MOST_ELEMENTS // length)
-    return f"rows {rows}, length {length}" + (f", taps {_least(TAPS, taps)}" if taps else "")
+    shown = _least(TAPS, min(taps, length)) if min(taps, length) <= TAPS[-1] else "all"
+    long = _least(LENGTHS, length)
+    return f"rows {min(_least(ROWS, rows), MOST_ELEMENTS // long)}, length {long}, taps {shown}"
 
 
 def _least(sizes: tuple[int, ...], size: int) -> int:
@@ -68,14 +75,13 @@ def _least(sizes: tuple[int, ...], size: int) -> int:
 
 @dataclass(frozen=True)
 class Direct(Candidate):
-    """A grouped conv1d."""
+    """A grouped conv1d. Not for GPUs, where it may round fp32 to TF32."""
 
     name: ClassVar[str] = "long_conv.direct"
+    kinds: ClassVar[frozenset[str]] = frozenset({"cpu"})
 
     def supports(self, call: Call, target: Target) -> Decline | None:
-        """Linear lag maps, one filter of fixed length a channel, on a CPU."""
-        if target.kind != "cpu":
-            return Decline("device", f"conv1d may round fp32 to TF32 on {target.name}")
+        """Linear lag maps, one filter of fixed length a channel."""
         if call.autocast:
             return Decline("autocast", "autocast would compute the convolution in a lower precision")
         if call["lags"] not in LAGS:
@@ -99,14 +105,13 @@ class Direct(Candidate):
 
 @dataclass(frozen=True)
 class Monarch(Candidate):
-    """Two matrix products each way."""
+    """Two matrix products each way. Not for GPUs, where a tile kernel fuses them."""
 
     name: ClassVar[str] = "long_conv.monarch"
+    kinds: ClassVar[frozenset[str]] = frozenset({"cpu"})
 
     def supports(self, call: Call, target: Target) -> Decline | None:
-        """Fixed sizes that are powers of two, or may be made so, on a CPU."""
-        if target.kind != "cpu":
-            return Decline("device", f"on {target.name} the tile kernel is its fused form")
+        """Fixed sizes that are powers of two, or may be made so."""
         if call.autocast:
             return Decline("autocast", "autocast would multiply the matrices in a lower precision")
         if call.free_sizes:
