@@ -172,6 +172,16 @@ def _short_conv(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
     return more * elements(out), 2 * elements(out) * size(arg("k").shape[-1])
 
 
+def _linear_attention(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    """Scores and values within chunks; between them each step is added to the state and read off it."""
+    q, v, chunk = arg("q"), arg("v"), int(arg("chunk"))
+    heads = sympy.Max(*(size(arg(name).shape[1]) for name in ("q", "k", "v")))
+    rows, widths = size(q.shape[0]) * heads * size(q.shape[2]), (size(q.shape[-1]), size(v.shape[-1]))
+    # A score is multiplied by its decay, which is the exponential of a sum.
+    decayed = 3 * int(arg("decay") is not None)
+    return decayed * rows * chunk, 2 * rows * (chunk * sympy.Add(*widths) + 2 * sympy.Mul(*widths))
+
+
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -217,6 +227,7 @@ OTHERS: dict[tuple[str, str], Rule] = {
     ("regraft", "long_conv"): _long_conv,
     ("regraft", "long_conv_spectrum"): _long_conv_spectrum,
     ("regraft", "short_conv"): _short_conv,
+    ("regraft", "linear_attention"): _linear_attention,
 }
 """Operators with a rule of their own, by namespace and name."""
 

@@ -12,6 +12,7 @@ from torch._ops import OpOverload, OpOverloadPacket
 
 from .attention import ATTENTION, ATTENTION_LSE
 from .gated_mlp import GATED_MLP
+from .linear_attention import LINEAR_ATTENTION
 from .long_conv import LONG_CONV, LONG_CONV_SPECTRUM
 from .merge_lse import MERGE_LSE
 from .norm import LAYER_NORM, RMS_NORM
@@ -34,6 +35,7 @@ OPS: dict[str, SemanticOp] = {
         LONG_CONV,
         LONG_CONV_SPECTRUM,
         SHORT_CONV,
+        LINEAR_ATTENTION,
     )
 }
 

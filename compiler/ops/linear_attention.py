@@ -1,0 +1,172 @@
+"""Attention without softmax: a matrix for a state, that forgets at a given rate and is read by the queries.
+
+S_t = exp(g_t) S_{t-1} + k_t^T v_t and o_t = scale * q_t S_t, for every batch and head. What is known by other names:
+
+======================  =========================================================================================
+linear attention        no decay; the feature map is applied to q and k by the caller (Katharopoulos et al. 2020,
+                        arXiv 2006.16236, section 3.2; its normaliser is one more column of ones in v)
+RetNet, Lightning       decay [H]: one rate for each head (arXiv 2307.08621, 2401.04658)
+Mamba-2 (SSD)           decay [B, H, T] = dt * A, v = dt * x, k = B and q = C, which the heads of a group share
+                        (arXiv 2405.21060, section 6): a selective state-space model needs no operator of its own
+======================  =========================================================================================
+
+The definition is chunked: within a chunk the masked product of queries and keys, between chunks the state.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .registry import Call, accumulation_dtype, declare, known, require
+
+_GROUP = 32
+"""Chunks whose states are joined in one product; of more than these, groups are joined."""
+
+
+def linear_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    decay: Tensor | None = None,
+    initial_state: Tensor | None = None,
+    *,
+    scale: float = 1.0,
+    chunk: int = 64,
+) -> tuple[Tensor, Tensor]:
+    """The outputs [B, H, T, Dv] in v's dtype, and the state after the last step [B, H, Dk, Dv].
+
+    q, k [B, Hq or Hk, T, Dk] and v [B, Hv, T, Dv]: H is the most heads among them, and head h reads head
+    h // (H / Hx) of one that has only Hx. decay is g, the logarithm of what is kept, at most 0 (-inf forgets all):
+    [H] or [B, H, T]. initial_state [B, H, Dk, Dv] is S_0, by default 0. States, sums and decays are fp64 if an input
+    is, else fp32. ``chunk`` is how many steps are computed as one product; it changes rounding only.
+
+    Raises ``ValueError`` for ranks, heads and sizes that do not fit.
+    """
+    heads = check(q, k, v, decay, initial_state, chunk)
+    given = [x for x in (q, k, v, decay, initial_state) if x is not None]
+    dtype, out_dtype = accumulation_dtype(x.dtype for x in given), v.dtype
+    batch, _, length, width = q.shape
+    steps = _log_decay(decay, length, q.device, dtype)
+    chunks = (length + chunk - 1) // chunk
+    padding = chunks * chunk - length
+
+    def split(x: Tensor) -> Tensor:
+        """[B, H, chunks, chunk, ...], of zeros after the last step."""
+        padded = F.pad(x, (0, 0, 0, padding))
+        return padded.reshape(x.shape[0], x.shape[1], chunks, chunk, x.shape[-1])
+
+    q, k, v = (split(per_head(x.to(dtype), heads)) for x in (q, k, v))
+    steps = split(steps.unsqueeze(-1)).squeeze(-1)
+    between, since = segment_sums(steps), steps.cumsum(-1)
+    updates = (k * between[..., -1, :].exp().unsqueeze(-1)).mT @ v
+    if initial_state is None:
+        initial_state = q.new_zeros(batch, heads, width, v.shape[-1])
+    values = torch.cat((initial_state.to(dtype).unsqueeze(2), updates), 2)
+    # The state before the first chunk is there already: its decay is of no consequence.
+    totals = F.pad(since[..., -1], (1, 0))
+    states = recurrence(totals, values.flatten(3)).unflatten(-1, (width, v.shape[-1]))
+    within = (q @ k.mT * between.exp()) @ v
+    out = scale * (within + q * since.exp().unsqueeze(-1) @ states[:, :, :-1])
+    out = out.flatten(2, 3)[:, :, :length]
+    return _packed(out.to(out_dtype)), _packed(states[:, :, -1])
+
+
+def _packed(x: Tensor) -> Tensor:
+    # contiguous() would ask whether it is already, and guard on the length.
+    return x.clone(memory_format=torch.contiguous_format)
+
+
+def segment_sums(x: Tensor) -> Tensor:
+    """[..., n] -> [..., n, n]: entry (i, j) is x[j + 1] + ... + x[i], 0 on the diagonal and -inf above it.
+
+    Summed one by one: a difference of running sums would lose what is small next to what was summed before it.
+    """
+    n = x.shape[-1]
+    row = torch.arange(n, device=x.device).unsqueeze(-1)
+    column = torch.arange(n, device=x.device)
+    terms = x.unsqueeze(-1).expand(*x.shape, n).masked_fill(row <= column, 0)
+    return terms.cumsum(-2).masked_fill(row < column, -torch.inf)
+
+
+def recurrence(log_decay: Tensor, x: Tensor) -> Tensor:
+    """y_j = exp(log_decay_j) y_{j-1} + x_j along the second last axis: log_decay [..., n], x [..., n, F], y_{-1} = 0."""
+    n = x.shape[-2]
+    # Groups of a symbolic number of chunks would guard on it.
+    if not known(n > _GROUP):
+        return segment_sums(log_decay).exp() @ x
+    groups = (n + _GROUP - 1) // _GROUP
+    padding = groups * _GROUP - n
+    decays = F.pad(log_decay, (0, padding)).unflatten(-1, (groups, _GROUP))
+    parts = F.pad(x, (0, 0, 0, padding)).unflatten(-2, (groups, _GROUP))
+    within = segment_sums(decays).exp() @ parts
+    since = decays.cumsum(-1)
+    ends = recurrence(since[..., -1], within[..., -1, :])
+    before = F.pad(ends, (0, 0, 1, 0))[..., :-1, :]
+    whole = within + since.exp().unsqueeze(-1) * before.unsqueeze(-2)
+    return whole.flatten(-3, -2)[..., :n, :]
+
+
+def per_head(x: Tensor, heads: int) -> Tensor:
+    """[B, Hx, ...] -> [B, heads, ...], each head repeated for those that share it."""
+    if known(x.shape[1] == heads):
+        return x
+    shared = x.unsqueeze(2).expand(x.shape[0], x.shape[1], heads // x.shape[1], *x.shape[2:])
+    return shared.flatten(1, 2)
+
+
+def _log_decay(decay: Tensor | None, length: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """[B or 1, H or 1, T]."""
+    if decay is None:
+        return torch.zeros(1, 1, length, device=device, dtype=dtype)
+    decay = decay.to(dtype)
+    return decay.reshape(1, -1, 1).expand(1, decay.shape[0], length) if decay.dim() == 1 else decay
+
+
+def check(q: Tensor, k: Tensor, v: Tensor, decay: Tensor | None, initial_state: Tensor | None, chunk: int = 64) -> int:
+    """The number of heads; raises ``ValueError`` for arguments that do not fit."""
+    name = "linear_attention"
+    for argument, x in (("q", q), ("k", k), ("v", v)):
+        require(name, argument, x.dim() == 4, "[batch, heads, time, width]", f"rank {x.dim()}")
+    require(name, "k", not known(k.shape[-1] != q.shape[-1]), f"as wide as q ({q.shape[-1]})", k.shape[-1])
+    for argument, x in (("k", k), ("v", v)):
+        require(name, argument, not known(x.shape[2] != q.shape[2]), f"as long as q ({q.shape[2]})", x.shape[2])
+    require(name, "chunk", chunk >= 1, "at least 1", chunk)
+    heads = max(q.shape[1], k.shape[1], v.shape[1])
+    for argument, x in (("q", q), ("k", k), ("v", v)):
+        fits = not known(heads % x.shape[1] != 0)
+        require(name, argument, fits, f"of a number of heads that divides {heads}", x.shape[1])
+    if decay is not None:
+        require(name, "decay", decay.dim() in (1, 3), "[heads] or [batch, heads, time]", f"rank {decay.dim()}")
+        found = decay.shape[0] if decay.dim() == 1 else decay.shape[1]
+        require(name, "decay", not known(found != heads), f"of {heads} heads", found)
+    if initial_state is not None:
+        expected = (q.shape[0], heads, q.shape[-1], v.shape[-1])
+        fits = initial_state.dim() == 4 and not any(
+            known(a != b) for a, b in zip(initial_state.shape, expected, strict=True)
+        )
+        require(name, "initial_state", fits, f"of shape {list(expected)}", list(initial_state.shape))
+    return heads
+
+
+def _examples() -> list[Call]:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v, state = (
+        torch.randn(shape, generator=generator) for shape in ((2, 4, 9, 3), (2, 4, 9, 3), (2, 4, 9, 5), (2, 4, 3, 5))
+    )
+    rates = -torch.rand(4, generator=generator)
+    steps = -torch.rand(2, 4, 9, generator=generator)
+    return [
+        ((q, k, v), {}),
+        ((q, k, v, rates), {"scale": 0.5, "chunk": 4}),
+        ((q[:, :2], k[:, :1], v, steps, state), {"chunk": 4}),
+    ]
+
+
+LINEAR_ATTENTION = declare(
+    linear_attention,
+    "(Tensor q, Tensor k, Tensor v, Tensor? decay=None, Tensor? initial_state=None, *, "
+    "float scale=1.0, int chunk=64) -> (Tensor out, Tensor final_state)",
+    _examples,
+)
