@@ -91,7 +91,7 @@ def segment_sums(x: Tensor) -> Tensor:
 
 
 def recurrence(log_decay: Tensor, x: Tensor) -> Tensor:
-    """y_j = exp(log_decay_j) y_{j-1} + x_j along the second last axis: log_decay [..., n], x [..., n, F], y_{-1} = 0."""
+    """y_j = exp(log_decay_j) y_{j-1} + x_j for log_decay [..., n] and x [..., n, F], from y_{-1} = 0."""
     n = x.shape[-2]
     # Groups of a symbolic number of chunks would guard on it.
     if not known(n > _GROUP):

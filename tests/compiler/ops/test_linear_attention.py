@@ -129,7 +129,7 @@ def test_bad_arguments_are_named():
         linear_attention(q, k, v[:, :, 1:])
     with pytest.raises(ValueError, match="k must be as wide as q"):
         linear_attention(q, k[..., 1:], v)
-    with pytest.raises(ValueError, match=r"k must be of a number of heads that divides 3, got 2"):
+    with pytest.raises(ValueError, match=r"q must be of a number of heads that divides 3, got 2"):
         linear_attention(q, k, v[:, :1].expand(2, 3, 5, 7))
     with pytest.raises(ValueError, match=r"decay must be \[heads\] or \[batch, heads, time\], got rank 2"):
         linear_attention(q, k, v, steps[0])
