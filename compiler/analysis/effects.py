@@ -168,7 +168,10 @@ def aliases(node: fx.Node) -> list[fx.Node]:
         return list(node.all_input_nodes) if node.op in ("call_method", "call_module") else []
     target = node.target
     if target is operator.getitem:
-        return list(node.all_input_nodes)
+        sources = list(node.all_input_nodes)
+        # The results of an operator that makes new tensors are apart from each other.
+        made = any(source.op == "call_function" and is_operator(source.target) for source in sources[:1])
+        return [] if made and not aliases(sources[0]) else sources
     if isinstance(target, torch._ops.HigherOrderOperator):
         return [arg for arg in node.all_input_nodes if tensor_of(arg) is not None]
     if not is_operator(target):

@@ -31,6 +31,7 @@ class MatmulTile:
     descriptors: bool = False
 
     def __str__(self) -> str:
+        """Parses back."""
         flags = ",p" * self.persistent + ",d" * self.descriptors
         return f"{self.block_m}x{self.block_n}x{self.block_k},g{self.group},w{self.warps},s{self.stages}{flags}"
 

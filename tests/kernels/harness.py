@@ -202,7 +202,8 @@ def same_gradients(
     operator: Callable[..., Any], formula: Callable[..., Any], args: Sequence[Any], allowed: float | None = None
 ) -> None:
     """Outputs and gradients agree with those of ``formula`` in fp64, for random cotangents, in relative l2."""
-    narrow = [GATES[ir.DTYPE_NAMES[a.dtype]] for a in args if isinstance(a, Tensor) and a.is_floating_point()]
+    leaves = [leaf for leaf in pytree.tree_leaves(list(args)) if isinstance(leaf, Tensor)]
+    narrow = [GATES[ir.DTYPE_NAMES[leaf.dtype]] for leaf in leaves if leaf.is_floating_point()]
     allowed = max(narrow) if allowed is None else allowed
     mine = _differentiable(args, None)
     exact = _differentiable(args, torch.float64)
@@ -219,7 +220,7 @@ def same_gradients(
     for at, (x, y) in enumerate(zip(made, wanted, strict=True)):
         error = relative_error(x, y)
         assert error <= allowed, f"result {at} has a relative l2 error of {error:.2e}, allowed are {allowed:.0e}"
-    for at, (x, y) in enumerate(zip(mine, exact, strict=True)):
+    for at, (x, y) in enumerate(zip(*map(pytree.tree_leaves, (mine, exact)), strict=True)):
         if isinstance(x, Tensor) and x.requires_grad and y.grad is not None:
             assert x.grad is not None, f"argument {at} has no gradient"
             error = relative_error(x.grad, y.grad)
@@ -228,9 +229,7 @@ def same_gradients(
 
 
 def _differentiable(args: Sequence[Any], dtype: torch.dtype | None) -> list[Any]:
-    return [
-        arg.detach().to(dtype or arg.dtype).requires_grad_()
-        if isinstance(arg, Tensor) and arg.is_floating_point()
-        else arg
-        for arg in args
-    ]
+    def fresh(tensor: Tensor) -> Tensor:
+        return tensor.detach().to(dtype or tensor.dtype).requires_grad_() if tensor.is_floating_point() else tensor
+
+    return pytree.tree_map_only(Tensor, fresh, list(args))
