@@ -1,0 +1,1 @@
+"""RMSNorm and LayerNorm, with the sum before them, forward and backward."""
