@@ -1,0 +1,1 @@
+"""Chunked linear attention with decay, forward and backward."""
