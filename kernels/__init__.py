@@ -22,10 +22,19 @@ _PACKAGE = __name__
 BUILTIN = {
     name: f"{_PACKAGE}.{path}"
     for name, path in {
+        "aten.linear.inductor": "matmul.candidates:LinearReference",
+        "aten.linear.tile": "matmul.candidates:LinearTile",
+        "aten.mm.inductor": "matmul.candidates:MmReference",
+        "aten.mm.tile": "matmul.candidates:MmTile",
+        "attention.inductor": "attention.candidates:AttentionReference",
+        "attention.tile": "attention.candidates:AttentionTiles",
+        "attention_lse.inductor": "attention.candidates:AttentionLseReference",
+        "attention_lse.tile": "attention.candidates:AttentionLseTiles",
         "long_conv.direct": "long_conv.candidates:Direct",
         "long_conv.inductor": "long_conv.candidates:LongConvReference",
         "long_conv.monarch": "long_conv.candidates:Monarch",
         "long_conv_spectrum.inductor": "long_conv.candidates:FoldedReference",
+        "merge_lse.tile": "merge_lse.candidates:MergeLseTiles",
     }.items()
 }
 

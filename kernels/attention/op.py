@@ -1,7 +1,7 @@
 """The kernel operators ``regraft_tile::attention_forward`` and ``regraft_tile::attention_backward``.
 
-q [B, Hq, Tq, D], k [B, Hkv, Tk, D] and v [B, Hkv, Tk, Dv] in fp32, fp16 or bf16, of any strides, D and Dv up to 256; out
-[B, Hq, Tq, Dv] in the order of q's dimensions in memory, lse [B, Hq, Tq] contiguous in fp32, as
+q [B, Hq, Tq, D], k [B, Hkv, Tk, D] and v [B, Hkv, Tk, Dv] in fp32, fp16 or bf16, of any strides, D and Dv up to 256;
+out [B, Hq, Tq, Dv] in the order of q's dimensions in memory, lse [B, Hq, Tq] contiguous in fp32, as
 :mod:`regraft.compiler.ops.attention` defines them. Backward recomputes the logits from the log-sum-exp
 (FlashAttention-2, arXiv 2307.08691, section 3.1.2); it is deterministic, takes gradients of both results, and gives
 those of q, k and v.
@@ -24,6 +24,7 @@ from .program import LOG2E, AttentionTile, Form, forward
 from .tiles import FEW, backward_tiles, forward_tiles
 
 MOST_FEATURES = 256
+"""Of a head."""
 
 
 @torch.library.custom_op("regraft_tile::attention_forward", mutates_args=())

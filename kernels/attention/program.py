@@ -61,6 +61,7 @@ class AttentionTile:
     stages: int = 2
 
     def __str__(self) -> str:
+        """As it is parsed."""
         return f"{self.block_m}x{self.block_n},w{self.warps},s{self.stages}"
 
     @classmethod
@@ -73,7 +74,7 @@ class AttentionTile:
 
 @functools.lru_cache(1024)
 def forward(form: Form, tile: AttentionTile) -> Program:
-    """The program of attention; ``factor`` is scale * log2(e), or softcap * log2(e) with ``inner`` = scale / softcap."""
+    """The program of attention. ``factor`` is scale * log2(e), or softcap * log2(e) with ``inner`` scale / softcap."""
     a = Attention("attention", _doc(form), form, tile)
     t = a.t
     out = t.output("out", (a.B, a.heads, a.TQ, a.DV), form.dtype, contiguous=False)
@@ -116,6 +117,7 @@ class Attention:
     """What the programs of attention, forward and backward, have in common: sizes, operands, logits and masks."""
 
     def __init__(self, name: str, doc: str, form: Form, tile: AttentionTile, *, transposed: bool = False) -> None:
+        """Declare them; a ``transposed`` bias is [B, Hq, Tk, Tq]."""
         t = self.t = Builder(name, doc, warps=tile.warps, stages=tile.stages)
         self.form, self.stages = form, tile.stages
         self.B, self.KV, self.TQ, self.TK = t.sizes("B", "KV_HEADS", "TQ", "TK")

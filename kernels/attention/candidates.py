@@ -1,0 +1,195 @@
+"""``attention`` and ``attention_lse`` as tile programs, and what they have to beat.
+
+Where SDPA has a fast kernel, for no mask and for upper-left causality, only a measurement can tell; the estimate
+abstains. Masks that it takes as a tensor only, grouped queries beside those, and soft caps are where a kernel that
+visits just what is visible has less to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ...compiler.analysis.cost_rules import SOFTMAX
+from ...compiler.rules import Decline
+from ...lowering.candidates import Call, Candidate, Config, Estimate, Reference, traffic
+from ...lowering.targets import Target
+from ...lowering.tile.ir import DTYPE_NAMES
+from .masks import Visible
+from .program import AttentionTile, Form
+from .tiles import FEW, forward_tiles
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+MOST_FEATURES = 256
+
+
+@dataclass(frozen=True)
+class AttentionReference(Reference):
+    """SDPA, or what is written out where SDPA does not apply."""
+
+    name: ClassVar[str] = "attention.inductor"  # type: ignore[misc]
+    operator: str = "attention"
+
+    def estimate(self, call: Call, target: Target, config: Config) -> Estimate | None:
+        """Products over all keys; the mask as a tensor; logits in memory where no fused kernel takes the call."""
+        if not target.known:
+            return None
+        q, k = call["q"], call["k"]
+        logits = q.shape[:-1].numel() * k.shape[-2]
+        visited = logits // 2 if call["mask"] == "causal" and fast(call) else logits
+        written_out = not fast(call) and (call["softcap"] or call.op == "attention_lse" or _group(call) > 1)
+        wide = 4 if call.op == "attention_lse" else q.element_size()
+        rows = q.shape[:-3].numel() if call["key_lengths"] is not None else 1
+        moved = traffic(call)
+        moved += 0 if fast(call) else 2 * rows * q.shape[-2] * k.shape[-2] * q.element_size()
+        moved += 4 * logits * wide if written_out else 0
+        dtype = torch.float32 if call.op == "attention_lse" else call.dtype
+        return _estimate(call, target, visited, dtype, moved)
+
+
+@dataclass(frozen=True)
+class AttentionLseReference(AttentionReference):
+    """Written out in fp32."""
+
+    name: ClassVar[str] = "attention_lse.inductor"  # type: ignore[misc]
+    operator: str = "attention_lse"
+
+
+@dataclass(frozen=True)
+class AttentionTiles(Candidate):
+    """One kernel that visits the tiles of keys that a tile of queries sees."""
+
+    name: ClassVar[str] = "attention.tile"
+    kinds: ClassVar[frozenset[str]] = frozenset({"cuda", "hip"})
+    features: ClassVar[frozenset[str]] = frozenset({"several-dots"})
+
+    def supports(self, call: Call, target: Target) -> Decline | None:
+        """Every mask; heads of up to 256 fixed features, one dtype, no dropout, no gradient of a bias."""
+        q, k, v, bias = call["q"], call["k"], call["v"], call["bias"]
+        if target.kind not in self.kinds:
+            return Decline("device", f"tile kernels run on GPUs, not on {target.name}")
+        if call.autocast:
+            return Decline("autocast", "autocast would cast the operands")
+        if q.dtype not in DTYPES or {q.dtype, k.dtype, v.dtype} != {q.dtype}:
+            return Decline("dtype", f"q, k and v are {q.dtype}, {k.dtype} and {v.dtype}")
+        if q.dim() > 4:
+            return Decline("rank", f"there are {q.dim() - 3} batch dimensions", unblock="flatten them into one")
+        fixed = [q.shape[-1], v.shape[-1], q.shape[-3], k.shape[-3]]
+        if not all(isinstance(size, int) for size in fixed):
+            return Decline("heads-dynamic", "the number of heads or of their features is symbolic")
+        if max(fixed[:2]) > MOST_FEATURES:
+            return Decline("head-dim", f"{max(fixed[:2])} features a head are more than {MOST_FEATURES}")
+        if call.arguments.get("dropout"):
+            return Decline("dropout", "the kernel does not drop probabilities", unblock="eval()")
+        if _scale(call) <= 0:
+            return Decline("scale", f"a scale of {_scale(call)} is not above 0")
+        if bias is not None and bias.dtype not in (torch.bool, *DTYPES):
+            return Decline("dtype", f"the bias is {bias.dtype}")
+        if bias is not None and bias.dtype != torch.bool and call.training:
+            return Decline("bias-gradient", "the kernel gives no gradient of a bias", unblock="a boolean mask")
+        return None
+
+    def configs(self, call: Call, target: Target) -> Sequence[Config]:
+        """What fits the target, the likely best first."""
+        q, rows = call["q"], call["q"].shape[-2]
+        if isinstance(rows, int) and rows * _group(call) <= FEW:
+            rows *= _group(call)
+        many = rows if isinstance(rows, int) else FEW + 1
+        form = Form(DTYPE_NAMES[q.dtype], q.shape[-1], call["v"].shape[-1])
+        return [_config(tile) for tile in forward_tiles(form, target, many)]
+
+    def estimate(self, call: Call, target: Target, config: Config) -> Estimate | None:
+        """The roofline of the tiles visited, on as many processors as there are tasks."""
+        if not target.known or (call.op == "attention" and fast(call)):
+            return None
+        q, tile = call["q"], _tile(config)
+        heads, rows = q.shape[:-2].numel(), q.shape[-2]
+        if rows * _group(call) <= FEW:
+            heads, rows = heads // _group(call), rows * _group(call)
+        tasks = heads * -(-rows // tile.block_m)
+        pairs = heads * rows * visited(call, tile) // max(q.shape[-2], 1)
+        made = _estimate(call, target, pairs, call.dtype, traffic(call))
+        busy = min(1.0, tasks / target.multiprocessors)
+        return Estimate(made.seconds / max(busy, 1e-3), made.flops, made.bytes, made.floor_seconds)
+
+    def run(self, call: Call, config: Config, *constants: Tensor) -> Any:
+        """The result without the log-sum-exp."""
+        return self.results(call, config)[0]
+
+    def results(self, call: Call, config: Config) -> tuple[Tensor, Tensor]:
+        """Out and log-sum-exp."""
+        from .op import attention_forward
+
+        q, lengths, single = call["q"], call["key_lengths"], call["q"].dim() == 3
+        q, k, v = (tensor.unsqueeze(0) if single else tensor for tensor in (q, call["k"], call["v"]))
+        k, v = (tensor.expand(q.shape[0], -1, -1, -1) for tensor in (k, v))
+        if lengths is not None and single:
+            lengths = lengths.unsqueeze(0)
+        out, lse = attention_forward(
+            q, k, v, call["bias"], lengths, [], call["mask"], call["offset"], call["window"],
+            _scale(call), float(call["softcap"]), str(_tile(config)),
+        )  # fmt: skip
+        return (out.squeeze(0), lse.squeeze(0)) if single else (out, lse)
+
+
+@dataclass(frozen=True)
+class AttentionLseTiles(AttentionTiles):
+    """The same, with the log-sum-exp."""
+
+    name: ClassVar[str] = "attention_lse.tile"
+
+    def run(self, call: Call, config: Config, *constants: Tensor) -> Any:
+        """Both results."""
+        return self.results(call, config)
+
+
+def fast(call: Call) -> bool:
+    """Whether SDPA has a fused kernel that takes the call without a mask in memory."""
+    plain = call["bias"] is None and call["key_lengths"] is None and not call["softcap"]
+    return plain and (call["mask"] == "none" or (call["mask"] == "causal" and call["offset"] == 0))
+
+
+def visited(call: Call, tile: AttentionTile) -> int:
+    """Pairs of a query and a key in the tiles that a static call visits, for one head; key lengths are not known."""
+    queries, keys = call["q"].shape[-2], call["k"].shape[-2]
+    seen, pairs = Visible(call["mask"], call["offset"], call["window"]), 0
+    for start in range(0, queries, tile.block_m):
+        stop = min(start + tile.block_m, queries)
+        first, last = seen.first(start), seen.last(stop - 1)
+        begin = 0 if first is None else max(int(first), 0) // tile.block_n * tile.block_n
+        end = keys if last is None else min(int(last) + 1, keys)
+        pairs += (stop - start) * max(end - begin, 0)
+    return pairs
+
+
+def _estimate(call: Call, target: Target, pairs: int, dtype: torch.dtype, moved: float) -> Estimate:
+    products = 2.0 * pairs * (call["q"].shape[-1] + call["v"].shape[-1])
+    rest = pairs * (SOFTMAX + 1.0 + 3 * bool(call["softcap"]) + (call["bias"] is not None))
+    busy = products / target.matmul_rate(dtype) + rest / target.general_rate
+    floor = traffic(call) / target.memory_rate
+    return Estimate(max(moved / target.memory_rate, busy), products + rest, moved, floor)
+
+
+def _group(call: Call) -> int:
+    return call["q"].shape[-3] // call["k"].shape[-3]
+
+
+def _scale(call: Call) -> float:
+    return call["q"].shape[-1] ** -0.5 if call["scale"] is None else float(call["scale"])
+
+
+def _config(tile: AttentionTile) -> Config:
+    return {
+        "block_m": tile.block_m,
+        "block_n": tile.block_n,
+        "num_warps": tile.warps,
+        "num_stages": tile.stages,
+    }
+
+
+def _tile(config: Config) -> AttentionTile:
+    return AttentionTile(config["block_m"], config["block_n"], config["num_warps"], config["num_stages"])

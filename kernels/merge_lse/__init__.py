@@ -1,0 +1,1 @@
+"""Merging parts of an attention as tile programs, forward and backward."""
