@@ -1,0 +1,104 @@
+"""What the FFT-as-matmul kernels read besides their inputs: roots of unity, and a filter's spectrum as they index it.
+
+A transform of N = n1 n2 points has samples n = i1 n2 + i2 and frequencies k = j1 + n1 j2 (FlashFFTConv, arXiv
+2311.05908, section 3). Of the frequencies the kernels compute the kept ones of a :class:`SpectrumBlocks`, padded with
+zeros to tiles of k1 x k2. The 1/N of the inverse is shared out so that no half overflows where the result does not, and
+few become subnormal: 1/sqrt(n1) with the twiddle, which both directions multiply by, and 1/n2 with the spectrum.
+"""
+
+# torch.fft comes without types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...compiler.ops.spectrum_blocks import SpectrumBlocks
+
+SMALLEST_SIDE = 16
+"""Of a tile that enters a product."""
+
+
+def tile_side(count: int) -> int:
+    """The least side of a tile that holds ``count`` rows."""
+    return max(SMALLEST_SIDE, 1 << (count - 1).bit_length())
+
+
+def tile_sides(blocks: SpectrumBlocks) -> tuple[int, int]:
+    """The sides (k1, k2) of the tile that holds what is kept of a spectrum of two stages."""
+    first, second = blocks.kept
+    return tile_side(first), tile_side(second)
+
+
+@functools.lru_cache(64)
+def roots(blocks: SpectrumBlocks, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """DFT matrices and twiddle of two stages: flat F1 [2, k1, n1] and F2 [2, n2, k2] in ``dtype``, [2, k1, n2] in fp32.
+
+    Real parts come before imaginary ones, as everywhere here. Worked out in fp64, and left so for ``dtype`` fp64.
+    """
+    n1, n2 = blocks.factors
+    j1, j2 = (torch.tensor(blocks.digits(level)) for level in (0, 1))
+    k1, k2 = tile_sides(blocks)
+    rows, columns = (0, 0, 0, k1 - len(j1)), (0, k2 - len(j2))
+    first = F.pad(turns(j1[:, None] * torch.arange(n1), n1), rows)
+    second = F.pad(turns(torch.arange(n2)[:, None] * j2, n2), columns)
+    twiddle = F.pad(turns(j1[:, None] * torch.arange(n2), n1 * n2), rows) / math.sqrt(n1)
+    flat, wide = torch.cat([first.flatten(), second.flatten()]), torch.promote_types(dtype, torch.float32)
+    return flat.to(device, dtype), twiddle.to(device, wide)
+
+
+def turns(exponents: Tensor, order: int) -> Tensor:
+    """exp(-2 pi i e / order) as a pair [2, ...] in fp64."""
+    angles = (exponents % order).double() * (2 * math.pi / order)
+    return torch.stack([angles.cos(), -angles.sin()])
+
+
+def spectrum_tiles(k_f: Tensor, blocks: SpectrumBlocks) -> Tensor:
+    """The spectrum of real filters, complex ``[..., N // 2 + 1]``, as real tiles ``[..., 2, k1, k2]``, over n2.
+
+    Of three stages the tiles are those of the last two, ``[..., r1, 2, k2, k3]`` for the r1 kept digits of the first,
+    over n2 n3. Plain ATen, through which gradients go back to k_f; imaginary parts at 0 and N / 2 do not count.
+    """
+    half, stages = blocks.size // 2, len(blocks.factors)
+    if blocks != blocks.dense:
+        k_f = k_f * blocks.mask(k_f.device)
+    re, im = torch.view_as_real(k_f).unbind(-1)
+    inner, zero = im[..., 1:half], torch.zeros_like(im[..., :1])
+    whole = torch.stack([
+        torch.cat([re, re[..., 1:half].flip(-1)], -1),
+        torch.cat([zero, inner, zero, -inner.flip(-1)], -1),
+    ])  # fmt: skip
+    tiles = whole.unflatten(-1, blocks.factors[::-1])
+    for level in range(stages):
+        tiles = _window(tiles, -1 - level, blocks.kept[level])
+    tiles = tiles.movedim(tuple(range(-stages, 0)), tuple(range(-1, -stages - 1, -1)))
+    padding = [(0, tile_side(kept) - kept) for kept in blocks.kept[-2:]]
+    tiles = F.pad(tiles, (*padding[1], *padding[0])) / math.prod(blocks.factors[1:])
+    return tiles.movedim(0, -3).contiguous()
+
+
+def replaced(k_f: Tensor, period: int, size: int, length: int, outputs: int) -> Tensor:
+    """The spectrum, of a transform of ``size`` points, that filters as ``k_f`` of ``period`` points does.
+
+    For inputs of ``length`` samples of which the first ``outputs`` are wanted: the lags between them, taken modulo the
+    period, are placed where nothing wraps around. Needs size >= length + outputs - 1.
+    """
+    taps = torch.fft.irfft(k_f, n=period)
+    lags = torch.cat([torch.arange(outputs), torch.arange(1 - length, 0)]) % period
+    found = taps[..., lags.to(taps.device)]
+    middle = taps.new_zeros(*taps.shape[:-1], size - length - outputs + 1)
+    return torch.fft.rfft(torch.cat([found[..., :outputs], middle, found[..., outputs:]], -1))
+
+
+def _window(tiles: Tensor, dim: int, kept: int) -> Tensor:
+    """Of a digit the values nearest to 0, modulo its radix, ascending."""
+    radix = tiles.shape[dim]
+    if kept == radix:
+        return tiles
+    late = kept // 2
+    return torch.cat([tiles.narrow(dim, 0, kept - late), tiles.narrow(dim, radix - late, late)], dim)
