@@ -77,7 +77,9 @@ class _Emitter:
 
     def module(self) -> str:
         program = self.program
-        constants = "".join(f"{name} = tl.constexpr({value})\n" for name, value in program.constants.items())
+        # In the interpreter a constexpr plus a tensor is no tensor.
+        form = "{} = {}\n" if self.interpreted else "{} = tl.constexpr({})\n"
+        constants = "".join(form.format(name, value) for name, value in program.constants.items())
         body = self.function()
         signature = ", ".join(parameters(program))
         if program.tasks.persistent:
