@@ -6,7 +6,7 @@ dtype, initial_state [B, H, Dk, Dv]. The output is in their dtype, the state in 
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,8 +23,8 @@ def linear_attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    decay: Optional[Tensor],
-    initial_state: Optional[Tensor],
+    decay: Tensor | None,
+    initial_state: Tensor | None,
     scale: float,
     chunk: int,
     block_k: int,
@@ -48,8 +48,8 @@ def linear_attention_backward(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    decay: Optional[Tensor],
-    initial_state: Optional[Tensor],
+    decay: Tensor | None,
+    initial_state: Tensor | None,
     scale: float,
     chunk: int,
     block_k: int,

@@ -1,8 +1,8 @@
 """Chunked linear attention as tile programs: states chunk after chunk, then all chunks at once.
 
-S_t = exp(g_t) S_{t-1} + k_t^T v_t, o_t = scale q_t S_t; h is the state before a chunk, dh the gradient by the state after
-it, W[i, j] = exp(g_{j+1} + ... + g_i) for i >= j within the chunk, since_i and until_i the sums from its start and to its
-end:
+S_t = exp(g_t) S_{t-1} + k_t^T v_t, o_t = scale q_t S_t; h is the state before a chunk, dh the gradient by the state
+after it, W[i, j] = exp(g_{j+1} + ... + g_i) for i >= j within the chunk, since_i and until_i the sums from its start
+and to its end:
 
 - :func:`states`: h [B, H, chunks, Dk, Dv], one chunk after the other; with ``adjoint`` dh, from the last one back.
 - :func:`outputs`: o = scale (exp(since) q h + (W * q k^T) v).
@@ -265,7 +265,7 @@ class _Sums:
         steps = self.t.load(buffer, (batch, head, p.steps(chunk)))
         self.step = self.t.map("maximum", steps, FORGOTTEN, name="step")
         # From the next step on, so that sums to the end need no subtraction.
-        later = self.t.load(buffer, (batch, head, span(start + 1, p.CHUNK, limit=start + p.CHUNK)))
+        later = self.t.load(buffer, (batch, head, span(start + 1, p.CHUNK))).mask(p.kind.chunk - 2 - AXES[0])
         self.later = self.t.map("maximum", later, FORGOTTEN, name="later")
 
     @property
