@@ -30,11 +30,14 @@ BUILTIN = {
         "attention.tile": "attention.candidates:AttentionTiles",
         "attention_lse.inductor": "attention.candidates:AttentionLseReference",
         "attention_lse.tile": "attention.candidates:AttentionLseTiles",
+        "layer_norm.tile": "norm.candidates:LayerNormTile",
+        "linear_attention.tile": "linear_attention.candidates:LinearAttentionTile",
         "long_conv.direct": "long_conv.candidates:Direct",
         "long_conv.inductor": "long_conv.candidates:LongConvReference",
         "long_conv.monarch": "long_conv.candidates:Monarch",
         "long_conv_spectrum.inductor": "long_conv.candidates:FoldedReference",
         "merge_lse.tile": "merge_lse.candidates:MergeLseTiles",
+        "rms_norm.tile": "norm.candidates:RmsNormTile",
     }.items()
 }
 

@@ -6,7 +6,7 @@ Results are contiguous. ``statistics`` are fp32, for the backward, and have no g
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,8 +21,8 @@ DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 @torch.library.custom_op("regraft_tile::norm", mutates_args=())
 def norm(
     x: Tensor,
-    weight: Optional[Tensor],
-    bias: Optional[Tensor],
+    weight: Tensor | None,
+    bias: Tensor | None,
     eps: float,
     centred: bool,
     late: bool,
@@ -40,8 +40,8 @@ def norm(
 def add_norm(
     x: Tensor,
     residual: Tensor,
-    weight: Optional[Tensor],
-    bias: Optional[Tensor],
+    weight: Tensor | None,
+    bias: Tensor | None,
     eps: float,
     centred: bool,
     late: bool,
@@ -58,10 +58,10 @@ def add_norm(
 @torch.library.custom_op("regraft_tile::norm_backward", mutates_args=())
 def norm_backward(
     dy: Tensor,
-    d_total: Optional[Tensor],
+    d_total: Tensor | None,
     x: Tensor,
-    weight: Optional[Tensor],
-    bias: Optional[Tensor],
+    weight: Tensor | None,
+    bias: Tensor | None,
     statistics: Tensor,
     centred: bool,
     late: bool,
