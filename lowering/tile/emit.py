@@ -254,7 +254,9 @@ class _Emitter:
             axis: sympy.Symbol(self.range(side) + _broadcast(at, len(sides)))
             for at, (axis, side) in enumerate(zip(AXES, sides, strict=False))
         }
-        return text(sympy.expand(condition).xreplace(ranges))
+        # A constant less a tile is no tile to Triton's interpreter; a number less a tile is.
+        numbers = {name: sympy.Integer(value) for name, value in self.program.constants.items()}
+        return text(sympy.expand(condition.xreplace(numbers)).xreplace(ranges))
 
     def load(self, load: ir.Load) -> str:
         if load.descriptor and (made := self.descriptor_load(load)):
