@@ -178,7 +178,10 @@ class Candidate(ABC):
             actual = replace(call, arguments=map_arg(dict(match.bindings), given.__getitem__))
             return self.run(actual, config, *values[len(sources) :])
 
-        return inline(edit, compute, *sources, *constants)
+        # Which source is which argument is part of the question: k and k_rev may be one value.
+        places = {source: at for at, source in enumerate(sources)}
+        spelled = map_arg(dict(match.bindings), lambda source: f"%{places[source]}")
+        return inline(edit, compute, *sources, *constants, key=(self, str(config), call.key, str(spelled)))
 
 
 @dataclass(frozen=True)
