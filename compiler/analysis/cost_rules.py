@@ -182,6 +182,11 @@ def _linear_attention(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Exp
     return decayed * rows * chunk, 2 * rows * (chunk * sympy.Add(*widths) + 2 * sympy.Mul(*widths))
 
 
+def _ssm_scan(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    """Within chunks a product with the taps; a complex state per mode that each step is added to and read off."""
+    return sympy.Integer(0), 2 * elements(arg("u")) * (int(arg("chunk")) + 4 * size(arg("angle").shape[-1]))
+
+
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -228,6 +233,7 @@ OTHERS: dict[tuple[str, str], Rule] = {
     ("regraft", "long_conv_spectrum"): _long_conv_spectrum,
     ("regraft", "short_conv"): _short_conv,
     ("regraft", "linear_attention"): _linear_attention,
+    ("regraft", "ssm_scan"): _ssm_scan,
 }
 """Operators with a rule of their own, by namespace and name."""
 

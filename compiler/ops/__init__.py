@@ -19,6 +19,7 @@ from .norm import LAYER_NORM, RMS_NORM
 from .registry import NAMESPACE, SemanticOp
 from .rotary import ROTARY
 from .short_conv import SHORT_CONV
+from .ssm_scan import SSM_SCAN
 
 __all__ = ["NAMESPACE", "OPS", "SemanticOp", "is_semantic", "op_name"]
 
@@ -36,6 +37,7 @@ OPS: dict[str, SemanticOp] = {
         LONG_CONV_SPECTRUM,
         SHORT_CONV,
         LINEAR_ATTENTION,
+        SSM_SCAN,
     )
 }
 
