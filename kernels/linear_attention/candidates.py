@@ -43,14 +43,14 @@ class LinearAttentionTile(Candidate):
         return None
 
     def configs(self, call: Call, target: Target) -> Sequence[Config]:
-        """Chunks of 64 in tiles of 64; in fp32, and where shared memory is small, narrower ones."""
+        """Chunks of 64 in tiles of 64, without spills; fp32, which the matrix units do not take, in chunks of 16."""
         k, v = (max(16, power_of_two(call[name].shape[-1])) for name in ("q", "v"))
-        small = call.dtype == torch.float32 or target.shared_bytes < 128 * 1024
-        # 32-wide tiles with four warps are known to go wrong on Hopper.
-        narrow = _config(64 if not small else 32, min(k, 64), min(v, 64), 4 if not small else 2)
-        if small:
-            return narrow, _config(64, min(k, 64), min(v, 64), 4)
-        return narrow, _config(64, min(k, 128), min(v, 64), 4), _config(128, min(k, 64), min(v, 64), 8)
+        if call.dtype == torch.float32:
+            return (_config(16, min(k, 64), min(v, 64), 4),)
+        usual = _config(64, min(k, 64), min(v, 64), 8)
+        if k <= 64 or target.shared_bytes < 128 * 1024:
+            return (usual,)
+        return usual, _config(64, 128, min(v, 64), 8)
 
     def estimate(self, call: Call, target: Target, config: Config) -> Estimate | None:
         """Its traffic with the states written and read once, or its products."""

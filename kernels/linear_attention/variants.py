@@ -5,11 +5,11 @@ from functools import partial
 from ...lowering.tile.variant import Variant
 from .program import LinearAttention, gradients_qk, gradients_v, outputs, states
 
-_PLAIN = LinearAttention("bf16", stages=1)
-_RETNET = LinearAttention("bf16", "head", block_k=128, stages=1)
-_MAMBA = LinearAttention("bf16", "step", True, (64, 64, 1), stages=1)
-_HALF = LinearAttention("f16", "step", True, stages=1)
-_SINGLE = LinearAttention("f32", "step", True, chunk=32, warps=2, stages=1)
+_PLAIN = LinearAttention("bf16", warps=8, stages=1)
+_RETNET = LinearAttention("bf16", "head", block_k=128, warps=8, stages=1)
+_MAMBA = LinearAttention("bf16", "step", True, (64, 64, 1), warps=8, stages=1)
+_HALF = LinearAttention("f16", "step", True, warps=8, stages=1)
+_SINGLE = LinearAttention("f32", "step", True, chunk=16, stages=1)
 
 VARIANTS = (
     Variant("linear_attention.states.bf16.step", partial(states, _MAMBA)),
