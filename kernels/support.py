@@ -1,7 +1,8 @@
 """What the kernel operators share: running a tile program where its tensors are.
 
-On a GPU a program is launched through Triton. On a CPU it runs in Triton's interpreter if that is on, else in the torch
-reference interpreter: right and slow, there so that operators can be checked anywhere. Selection never takes it for speed.
+On a GPU a program is launched through Triton. On a CPU it runs in Triton's interpreter if that is on, else in the
+torch reference interpreter: right and slow, there so that operators can be checked anywhere. Selection never takes it
+for speed.
 """
 
 from __future__ import annotations
