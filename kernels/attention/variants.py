@@ -7,7 +7,7 @@ from ...lowering.tile.variant import Variant
 from .backward import backward_keys, backward_queries
 from .program import AttentionTile, Form, forward
 
-_SMALL, _LARGE = ("sm_80", "sm_86"), ("sm_90", "sm_100", "gfx942")
+_SMALL, _LARGE = ("sm_80", "sm_86", "gfx942"), ("sm_90", "sm_100")
 
 
 def _backward(build: object, form: Form, tile: str) -> partial[Program]:
@@ -23,17 +23,20 @@ _SLIDING = Form("bf16", 128, 128, group=4, mask="sliding")
 _DECODE = Form("bf16", 128, 128, lengths=True, packed=True)
 _GEMMA = Form("bf16", 256, 256, group=2, mask="causal", softcap=True)
 _ODD = Form("f16", 80, 80, mask="block_causal", bias="bool")
+_PADDED = {"sm_80": 32, "sm_86": 32, "gfx942": 80}
 _EXACT = Form("f32", 64, 64, mask="causal")
 
 VARIANTS = (
     Variant("attention.causal.bf16.64", _forward(_D64, "128x64,w4,s2")),
     Variant("attention.causal.bf16.128", _forward(_D128, "128x64,w8,s2")),
-    Variant("attention.sliding.bf16.128", _forward(_SLIDING, "128x64,w8,s2")),
-    Variant("attention.decode.bf16.128", _forward(_DECODE, "16x64,w4,s2")),
+    Variant("attention.sliding.bf16.128", _forward(_SLIDING, "128x64,w8,s2"), spill_bytes={"sm_80": 32, "gfx942": 80}),
+    Variant("attention.decode.bf16.128", _forward(_DECODE, "16x64,w4,s2"), spill_bytes={"sm_80": 8}),
     Variant("attention.softcap.bf16.256", _forward(_GEMMA, "64x32,w8,s1")),
-    Variant("attention.blocks.f16.80", _forward(_ODD, "64x64,w4,s2")),
+    Variant("attention.blocks.f16.80", _forward(_ODD, "64x64,w4,s2"), spill_bytes=_PADDED),
     Variant("attention.causal.f32.64", _forward(_EXACT, "32x32,w8,s2")),
-    Variant("attention.keys.bf16.64", _backward(backward_keys, _D64, "64x64,w4,s2")),
+    Variant(
+        "attention.keys.bf16.64", _backward(backward_keys, _D64, "64x64,w4,s2"), spill_bytes={"sm_80": 16, "sm_86": 8}
+    ),
     Variant("attention.queries.bf16.64", _backward(backward_queries, _D64, "64x64,w4,s2")),
     Variant("attention.keys.bf16.128", _backward(backward_keys, _D128, "64x64,w8,s2"), _LARGE),
     Variant("attention.queries.bf16.128", _backward(backward_queries, _D128, "64x64,w8,s2"), _LARGE),
