@@ -27,6 +27,7 @@ VERBS = {
     "explain": "what a pipeline does at each site, and why not",
     "sweep": "run an approximate pass at several settings: its bound, its error, what it saves",
     "bench": "time a model before and after a pipeline, eager and compiled",
+    "kernels": "the GPU kernels there are: their source, their machine code without a GPU, what is cached",
     "doctor": "versions, devices, compilers, caches and settings, with what is wrong about them",
 }
 

@@ -1,0 +1,78 @@
+"""``regraft kernels``: what is listed, shown and audited, and how a wrong request is told."""
+
+import json
+
+import pytest
+from regraft.compiler.errors import UsageError
+from regraft.frontend.cli import kernels, main
+from regraft.kernels import families
+from regraft.lowering import costs
+from regraft.lowering.tile.audit import Machine
+
+NAME = "norm.rms.bf16.2304"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("REGRAFT_CACHE", str(tmp_path))
+
+
+def test_every_variant_is_listed(capsys):
+    assert main(["kernels", "list", "--json"]) == 0
+    listed = [row["variant"] for row in json.loads(capsys.readouterr().out)]
+    assert listed == [variant.name for variants in families().values() for variant in variants]
+
+
+def test_the_source_is_shown_and_parses(capsys):
+    assert main(["kernels", "show", NAME]) == 0
+    text = capsys.readouterr().out
+    assert "@triton.jit" in text
+    compile(text, NAME, "exec")
+
+
+def test_machine_code_is_shown(capsys):
+    assert main(["kernels", "show", NAME, "--ptx", "--target", "sm_80"]) == 0
+    assert ".target sm_80" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["show", "norm.rms.bf16.2305"], f"did you mean '{NAME}'"),
+        (["audit", "nothing"], "there is no kernel 'nothing'"),
+        (["show"], "show takes one kernel"),
+        (["audit", "--target", "sm_91"], "did you mean 'sm_90'"),
+        (["show", NAME, "--amdgcn", "--target", "sm_80"], "there is no amdgcn for sm_80"),
+    ],
+)
+def test_a_wrong_request_says_what_there_is(words, told, capsys):
+    assert main(["kernels", *words]) == UsageError.exit_code
+    assert told in capsys.readouterr().err
+
+
+def test_an_audit_ends_with_1_when_a_variant_fails(capsys, monkeypatch):
+    assert main(["kernels", "audit", NAME, "--target", "sm_80"]) == 0
+    assert "1 of 1 are as they must be" in capsys.readouterr().out
+    spilled = Machine("sm_80", spill_bytes=400)
+    monkeypatch.setattr("regraft.lowering.tile.audit.compile_all", lambda pairs, done: [spilled] * len(pairs))
+    assert main(["kernels", "audit", NAME, "--target", "sm_80"]) == 1
+    assert "a thread spills 400 bytes, 0 are allowed" in capsys.readouterr().out
+
+
+def test_clearing_the_cache_keeps_what_was_measured(capsys):
+    main(["kernels", "audit", NAME, "--target", "sm_80"])
+    costs.table_path().write_text("{}")
+    capsys.readouterr()
+    assert main(["kernels", "cache", "--clear", "--json"]) == 0
+    before = {row["what"]: row["files"] for row in json.loads(capsys.readouterr().out)["folders"]}
+    assert before == {"printed kernels": 1, "audit results": 1, "measured costs": 1}
+    main(["kernels", "cache", "--json"])
+    after = {row["what"]: row["files"] for row in json.loads(capsys.readouterr().out)["folders"]}
+    assert after == {"printed kernels": 0, "audit results": 0, "measured costs": 1}
+
+
+def test_without_a_gpu_tune_says_what_it_could_not_time(capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["kernels", "tune"]) == 0
+    assert "there is no GPU" in capsys.readouterr().out
+    assert kernels.TAKES_MODEL is False
