@@ -35,7 +35,9 @@ BUILTIN = {
         "long_conv.direct": "long_conv.candidates:Direct",
         "long_conv.inductor": "long_conv.candidates:LongConvReference",
         "long_conv.monarch": "long_conv.candidates:Monarch",
+        "long_conv.tile": "long_conv.tile:LongConvTile",
         "long_conv_spectrum.inductor": "long_conv.candidates:FoldedReference",
+        "long_conv_spectrum.tile": "long_conv.tile:LongConvSpectrumTile",
         "merge_lse.tile": "merge_lse.candidates:MergeLseTiles",
         "rms_norm.tile": "norm.candidates:RmsNormTile",
     }.items()

@@ -68,7 +68,7 @@ def forward(tile: ConvTile, options: Options) -> Program:
 
 @functools.lru_cache(256)
 def backward(tile: ConvTile, options: Options, *, filter_gradient: bool = True) -> Program:
-    """du and dpre_gate [B, H, L], dpost_gate [B, H, T]; dspectrum [G, H, 2, k1, k2] and dskip [G, H] by groups of turns."""
+    """du, dpre_gate [B, H, L], dpost_gate [B, H, T]; by groups of turns dspectrum [G, H, 2, k1, k2], dskip [G, H]."""
     t = Builder("long_conv_backward", "Gradients of y = post_gate * (k conv x + skip * x), x = pre_gate * u.",
                 warps=tile.warps)  # fmt: skip
     s = _Sequences(t, tile)

@@ -1,8 +1,8 @@
 """What the FFT-as-matmul kernels read besides their inputs: roots of unity, and a filter's spectrum as they index it.
 
 A transform of N = n1 n2 points has samples n = i1 n2 + i2 and frequencies k = j1 + n1 j2 (FlashFFTConv, arXiv
-2311.05908, section 3). Of the frequencies the kernels compute the kept ones of a :class:`SpectrumBlocks`, padded with
-zeros to tiles of k1 x k2. The 1/N of the inverse is shared out so that no half overflows where the result does not, and
+2311.05908, section 3). Of the frequencies the kernels compute those that a :class:`SpectrumBlocks` keeps, rounded up to
+tiles of k1 x k2. The 1/N of the inverse is shared out so that no half overflows where the result does not, and
 few become subnormal: 1/sqrt(n1) with the twiddle, which both directions multiply by, and 1/n2 with the spectrum.
 """
 
@@ -11,11 +11,9 @@ few become subnormal: 1/sqrt(n1) with the twiddle, which both directions multipl
 
 from __future__ import annotations
 
-import functools
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...compiler.ops.spectrum_blocks import SpectrumBlocks
@@ -29,25 +27,22 @@ def tile_side(count: int) -> int:
     return max(SMALLEST_SIDE, 1 << (count - 1).bit_length())
 
 
-def tile_sides(blocks: SpectrumBlocks) -> tuple[int, int]:
-    """The sides (k1, k2) of the tile that holds what is kept of a spectrum of two stages."""
-    first, second = blocks.kept
-    return tile_side(first), tile_side(second)
+def tile_sides(blocks: SpectrumBlocks) -> tuple[int, ...]:
+    """How many values of each digit are computed so that all kept ones are: sides of a tile, of the last two."""
+    return (*blocks.kept[:-2], *map(tile_side, blocks.kept[-2:]))
 
 
-@functools.lru_cache(64)
 def roots(blocks: SpectrumBlocks, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """DFT matrices and twiddle of two stages: flat F1 [2, k1, n1] and F2 [2, n2, k2] in ``dtype``, [2, k1, n2] in fp32.
 
     Real parts come before imaginary ones, as everywhere here. Worked out in fp64, and left so for ``dtype`` fp64.
     """
     n1, n2 = blocks.factors
-    j1, j2 = (torch.tensor(blocks.digits(level)) for level in (0, 1))
-    k1, k2 = tile_sides(blocks)
-    rows, columns = (0, 0, 0, k1 - len(j1)), (0, k2 - len(j2))
-    first = F.pad(turns(j1[:, None] * torch.arange(n1), n1), rows)
-    second = F.pad(turns(torch.arange(n2)[:, None] * j2, n2), columns)
-    twiddle = F.pad(turns(j1[:, None] * torch.arange(n2), n1 * n2), rows) / math.sqrt(n1)
+    computed = SpectrumBlocks(blocks.factors, tile_sides(blocks))
+    j1, j2 = (torch.tensor(computed.digits(level)) for level in (0, 1))
+    first = turns(j1[:, None] * torch.arange(n1), n1)
+    second = turns(torch.arange(n2)[:, None] * j2, n2)
+    twiddle = turns(j1[:, None] * torch.arange(n2), n1 * n2) / math.sqrt(n1)
     flat, wide = torch.cat([first.flatten(), second.flatten()]), torch.promote_types(dtype, torch.float32)
     return flat.to(device, dtype), twiddle.to(device, wide)
 
@@ -74,12 +69,10 @@ def spectrum_tiles(k_f: Tensor, blocks: SpectrumBlocks) -> Tensor:
         torch.cat([zero, inner, zero, -inner.flip(-1)], -1),
     ])  # fmt: skip
     tiles = whole.unflatten(-1, blocks.factors[::-1])
-    for level in range(stages):
-        tiles = _window(tiles, -1 - level, blocks.kept[level])
+    for level, count in enumerate(tile_sides(blocks)):
+        tiles = _window(tiles, -1 - level, count)
     tiles = tiles.movedim(tuple(range(-stages, 0)), tuple(range(-1, -stages - 1, -1)))
-    padding = [(0, tile_side(kept) - kept) for kept in blocks.kept[-2:]]
-    tiles = F.pad(tiles, (*padding[1], *padding[0])) / math.prod(blocks.factors[1:])
-    return tiles.movedim(0, -3).contiguous()
+    return (tiles / math.prod(blocks.factors[1:])).movedim(0, -3).contiguous()
 
 
 def replaced(k_f: Tensor, period: int, size: int, length: int, outputs: int) -> Tensor:

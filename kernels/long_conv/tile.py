@@ -1,0 +1,221 @@
+"""``long_conv`` and ``long_conv_spectrum`` by the tile kernel: candidates for GPUs.
+
+A transform of N = n1 n2 points is in one program: a power of two from 256 to 4096, to 2048 in fp32, to half of that with
+gradients. Longer ones are declined. Any lag map is placed in it without wrap-around, a circular one of another period by
+its taps at every lag that is seen. A spectrum with zero blocks is multiplied by what is left where its factors are those
+of a tile.
+
+Halves are multiplied as halves, so that the error is relative to the energy of the whole sequence, and of the sequence
+it is paired with: after louder later samples the first outputs have fewer good digits than an FFT in fp32 would give
+them (docs/kernels/long_conv.md has a table). That is the bargain of a model in halves; u in fp32 is multiplied in
+fp32, never TF32, and an fp32 ``compute_dtype`` on halves is what the operator does anyway and asks for nothing more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ...compiler.ops.long_conv import spectrum, transform_size
+from ...compiler.ops.spectrum_blocks import SpectrumBlocks
+from ...compiler.rules import Decline
+from ...lowering.candidates import Call, Candidate, Config, Estimate, traffic
+from ...lowering.targets import Target
+from .cost import fft_conv_seconds, shared_bytes
+from .tables import replaced, roots, spectrum_tiles
+
+SMALLEST = 256
+LARGEST = {torch.bfloat16: 4096, torch.float16: 4096, torch.float32: 2048}
+"""Points of the transforms that one program takes; half as many with gradients, whose two spectra would spill."""
+
+SIDES = (16, 32, 64)
+"""Of the two stages, as a spectrum with zero blocks must have them to be multiplied by what is left."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The transform a call is computed by."""
+
+    blocks: SpectrumBlocks
+    period: int = 0
+    """Of the filter's own spectrum, where it has to be placed in a larger transform; 0 where it is of this size."""
+
+
+class _LongConv(Candidate):
+    """What both operators share."""
+
+    kinds: ClassVar[frozenset[str]] = frozenset({"cuda", "hip"})
+    features: ClassVar[frozenset[str]] = frozenset({"several-dots"})
+
+    def transform(self, call: Call) -> Transform:
+        """How the call, of fixed length, is transformed; of any size, also one that does not fit."""
+        raise NotImplementedError
+
+    def filter_spectrum(self, call: Call, transform: Transform) -> Tensor:
+        """The filter's spectrum, of the transform's size or period."""
+        raise NotImplementedError
+
+    def supports(self, call: Call, target: Target) -> Decline | None:
+        """Fixed lengths, one filter a channel, operands of one type, and a transform that fits the target."""
+        if target.kind not in self.kinds:
+            return Decline("device", f"tile kernels run on GPUs, not on {target.name}")
+        u, filters = call["u"], [call.arguments[n] for n in ("k", "k_rev", "k_f") if call.arguments.get(n) is not None]
+        gates = [gate for gate in (call["pre_gate"], call["post_gate"]) if gate is not None]
+        if u.dtype not in LARGEST or any(gate.dtype != u.dtype for gate in gates):
+            return Decline("dtype", f"u and gates are {', '.join(str(t.dtype) for t in (u, *gates))}")
+        wide = (torch.float64, torch.complex128)
+        if call.arguments.get("compute_dtype") not in (None, torch.float32) or any(k.dtype in wide for k in filters):
+            return Decline("dtype", "the convolution is to be computed in fp64")
+        fixed = [*u.shape[-2:], *(size for k in filters for size in k.shape), *_numbers(call)]
+        if not all(isinstance(size, int) for size in fixed):
+            return Decline("length-dynamic", "the transform is made for one length")
+        if 0 in fixed[:2]:
+            return Decline("empty", "there is nothing to compute")
+        if any(size != 1 for k in (*filters, call["skip"]) if k is not None for size in _leading(k, call["skip"])):
+            return Decline("filter-per-sample", "each sample has its own filter")
+        if any(tuple(gate.shape[-2:-1]) not in ((), (1,), (u.shape[-2],)) for gate in gates):
+            return Decline("shape", "u broadcasts to the channels of a gate")
+        size, largest = self.transform(call).blocks.size, LARGEST[u.dtype] // (2 if call.training else 1)
+        if size > largest:
+            where = f"one program in {u.dtype}{' with gradients' if call.training else ''}"
+            return Decline("size", f"{size} points are more than the {largest} of {where}")
+        # The gradients take a fifth tile.
+        needed = shared_bytes(size, u.dtype) * (5 if call.training else 4) // 4
+        if needed > target.shared_bytes:
+            message = f"{size} points in {u.dtype} need {needed} bytes of shared memory, {target.name} has"
+            numbers = {"bytes": needed, "limit": target.shared_bytes}
+            return Decline("shared-memory", f"{message} {target.shared_bytes}", numbers)
+        return None
+
+    def configs(self, call: Call, target: Target) -> Sequence[Config]:
+        """Pairs of sequences and as many turns as leave every processor a task; a lone sequence stays alone."""
+        batch = math.prod(call["u"].shape[:-2])
+        paired = not isinstance(batch, int) or batch > 1
+        pairs = (batch + 1) // 2 if paired else batch
+        channels, turns = call["u"].shape[-2], 8
+        while isinstance(pairs, int) and turns > 1 and -(-pairs // turns) * channels < 2 * target.multiprocessors:
+            turns //= 2
+        n1, n2 = self.transform(call).blocks.factors
+        tile = {"block_n1": n1, "block_n2": n2, "paired": paired}
+        found = [{**tile, "turns": turns, "num_warps": warps} for warps in ((8, 4) if n1 * n2 > 512 else (4,))]
+        return [*found, *([{**found[0], "turns": 1}] if turns > 1 else [])]
+
+    def estimate(self, call: Call, target: Target, config: Config) -> Estimate | None:
+        """Inputs and outputs once, and FlashFFTConv's model of the stages for a sequence of each pair."""
+        if not target.known:
+            return None
+        *leading, channels, _ = call["u"].shape
+        rows, factors = math.prod(leading), (config["block_n1"], config["block_n2"])
+        pairs = (rows + 1) // 2 if config["paired"] else rows
+        moved, size = traffic(call), math.prod(factors)
+        floor = moved / target.memory_rate
+        busy = fft_conv_seconds(pairs, channels, factors, target, call.dtype, outer=0)
+        return Estimate(floor + busy, 16.0 * pairs * channels * size * sum(factors), moved, floor)
+
+    def constants(self, call: Call, config: Config) -> tuple[Tensor, ...]:
+        """Roots of unity and twiddle."""
+        return roots(self.transform(call).blocks, call["u"].dtype, call["u"].device)
+
+    def run(self, call: Call, config: Config, *constants: Tensor) -> Tensor:
+        """The kernel operator over sequences [B, H, L]."""
+        from .op import blocks_text, tile_long_conv
+
+        u, transform = call["u"], self.transform(call)
+        channels, length = u.shape[-2], call.arguments.get("length", u.shape[-1])
+        k_f = self.filter_spectrum(call, transform)
+        if transform.period:
+            k_f = replaced(k_f, transform.period, transform.blocks.size, u.shape[-1], length)
+        tiles = spectrum_tiles(_rows(k_f), transform.blocks)
+        skip = call["skip"]
+        if skip is not None:
+            skip = skip.reshape(-1).float().expand(channels)
+        gates = _sequences(call["pre_gate"], u, u.shape[-1]), _sequences(call["post_gate"], u, length)
+        y = tile_long_conv(
+            u.reshape(-1, *u.shape[-2:]), tiles.expand(channels, -1, -1, -1), *constants, skip, *gates, length,
+            blocks_text(transform.blocks), config["paired"], config["turns"], config["num_warps"],
+        )  # fmt: skip
+        return y.reshape(*u.shape[:-1], length)
+
+
+@dataclass(frozen=True)
+class LongConvTile(_LongConv):
+    """The kernel with the spectrum computed at every call."""
+
+    name: ClassVar[str] = "long_conv.tile"
+
+    def transform(self, call: Call) -> Transform:
+        """The next power of two where lags do not wrap around."""
+        length, taps = call["u"].shape[-1], call["k"].shape[-1]
+        taps_rev = 0 if call["k_rev"] is None else call["k_rev"].shape[-1]
+        asked = call["fft_size"] if call["lags"] == "circular" else 0
+        size = transform_size(length, taps, taps_rev, call["lags"], asked, call["lag0"])
+        return _circular(size, length, length) if call["lags"] == "circular" else Transform(_factored(size))
+
+    def filter_spectrum(self, call: Call, transform: Transform) -> Tensor:
+        """By one FFT in fp32."""
+        k, k_rev, size = call["k"].float(), call["k_rev"], transform.period or transform.blocks.size
+        if call["lags"] == "causal":
+            k = k[..., : call["u"].shape[-1]]
+        if call["lags"] == "circular":
+            k = k[..., :size]
+        behind = None if k_rev is None else k_rev.float()
+        return spectrum(k, behind, lags=call["lags"], fft_size=size, lag0=call["lag0"])
+
+
+@dataclass(frozen=True)
+class LongConvSpectrumTile(_LongConv):
+    """The kernel with a spectrum that is at hand."""
+
+    name: ClassVar[str] = "long_conv_spectrum.tile"
+
+    def transform(self, call: Call) -> Transform:
+        """The spectrum's own where that is a tile's; only there are zero blocks left out."""
+        factors, kept = tuple(call["factors"] or ()), tuple(call["kept"] or ())
+        if len(factors) == 2 and all(side in SIDES for side in factors):
+            return Transform(SpectrumBlocks(factors, kept))
+        return _circular(call["fft_size"], call["u"].shape[-1], call["length"])
+
+    def filter_spectrum(self, call: Call, transform: Transform) -> Tensor:
+        """As it is, without what its blocks leave out."""
+        k_f, factors, kept = call["k_f"].to(torch.complex64), call["factors"], call["kept"]
+        if factors and transform.blocks == transform.blocks.dense:
+            k_f = k_f * SpectrumBlocks(tuple(factors), tuple(kept)).mask(k_f.device)
+        return k_f
+
+
+def _circular(period: int, length: int, outputs: int) -> Transform:
+    """At the period itself where a tile has it, else where all lags between inputs and outputs fit."""
+    if period >= SMALLEST and period & (period - 1) == 0:
+        return Transform(_factored(period))
+    return Transform(_factored(length + outputs - 1), period)
+
+
+def _factored(size: int) -> SpectrumBlocks:
+    """The nearly square factors, the larger first, of the next power of two."""
+    bits = max(size, SMALLEST) - 1
+    second = bits.bit_length() // 2
+    factors = (1 << (bits.bit_length() - second), 1 << second)
+    return SpectrumBlocks(factors, factors)
+
+
+def _numbers(call: Call) -> list[Any]:
+    return [call.arguments[name] for name in ("fft_size", "lag0", "length") if name in call.arguments]
+
+
+def _leading(k: Tensor, skip: Tensor | None) -> tuple[Any, ...]:
+    """The dimensions of a filter, or of skip, before its channels."""
+    return tuple(k.shape[:-1] if k is skip else k.shape[:-2])
+
+
+def _rows(k_f: Tensor) -> Tensor:
+    """A filter for each channel, or one for all: [H or 1, bins]."""
+    return k_f.reshape(-1, k_f.shape[-1])
+
+
+def _sequences(gate: Tensor | None, u: Tensor, length: int) -> Tensor | None:
+    return None if gate is None else gate.expand(*u.shape[:-1], length).reshape(-1, u.shape[-2], length)
