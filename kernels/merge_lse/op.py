@@ -88,8 +88,8 @@ def _gradients(outs: Sequence[Tensor], lses: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _parts(outs: Sequence[Tensor], lses: Sequence[Tensor], rows: int, warps: int) -> Parts:
-    kinds = (tuple(DTYPE_NAMES[tensor.dtype] for tensor in tensors) for tensors in (outs, lses))
-    return Parts(*kinds, outs[0].shape[-1], rows, warps)
+    of_outs, of_lses = (tuple(DTYPE_NAMES[tensor.dtype] for tensor in tensors) for tensors in (outs, lses))
+    return Parts(of_outs, of_lses, outs[0].shape[-1], rows, warps)
 
 
 def _named(outs: Sequence[Tensor], lses: Sequence[Tensor], prefix: str = "") -> dict[str, Tensor]:

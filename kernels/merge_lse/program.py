@@ -39,10 +39,9 @@ def forward(parts: Parts) -> Program:
     out = t.output("out", (m.B, m.H, m.T, m.D), parts.outs[0])
     lse = t.output("lse", (m.B, m.H, m.T), "f32")
     weights, base, mass = m.weights()
-    merged = None
-    for at, weight in enumerate(weights):
-        part = m.part(at) * weight.col
-        merged = part if merged is None else merged + part
+    merged = m.part(0) * weights[0].col
+    for at, weight in enumerate(weights[1:], start=1):
+        merged = merged + m.part(at) * weight.col
     t.store(out, m.at, merged)
     t.store(lse, m.at[:3], base + t.map("log2", mass) * LN2)
     return t.program()
