@@ -1,14 +1,14 @@
 """``long_conv`` and ``long_conv_spectrum`` by the tile kernel: candidates for GPUs.
 
-A transform of N = n1 n2 points is in one program: a power of two from 256 to 4096, to 2048 in fp32, to half of that with
-gradients. Longer ones are declined. Any lag map is placed in it without wrap-around, a circular one of another period by
-its taps at every lag that is seen. A spectrum with zero blocks is multiplied by what is left where its factors are those
-of a tile.
+A transform of N = n1 n2 points is in one program: a power of two from 256 to 4096, to 2048 in fp32, to half of that
+with gradients. Longer ones are declined. Any lag map is placed in it without wrap-around, a circular one of another
+period by its taps at every lag that is seen. A spectrum with zero blocks is multiplied by what is left where its
+factors are those of a tile.
 
 Halves are multiplied as halves, so that the error is relative to the energy of the whole sequence, and of the sequence
 it is paired with: after louder later samples the first outputs have fewer good digits than an FFT in fp32 would give
-them (docs/kernels/long_conv.md has a table). That is the bargain of a model in halves; u in fp32 is multiplied in
-fp32, never TF32, and an fp32 ``compute_dtype`` on halves is what the operator does anyway and asks for nothing more.
+them (docs/long_conv.md has a table). That is the bargain of a model in halves. u in fp32 is multiplied in fp32, never
+TF32; nothing that is in fp32 is rounded to halves.
 """
 
 from __future__ import annotations
