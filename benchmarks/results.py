@@ -24,6 +24,7 @@ class Row:
     low_ms: float
     high_ms: float
     runs: int
+    """How often it was timed; 0 for what did not run, the reason being in the notes."""
     match: float | None = None
     """Relative l2 distance of the output from eager's."""
     ratio: float | None = None
@@ -46,8 +47,8 @@ def show(title: str, rows: Sequence[Row]) -> None:
         table.add_row(
             row.case,
             row.variant,
-            f"{row.median_ms:.2f}",
-            f"{row.low_ms:.2f}-{row.high_ms:.2f}",
+            f"{row.median_ms:.4g}" if row.runs else "-",
+            f"{row.low_ms:.4g}-{row.high_ms:.4g}" if row.runs else "",
             "" if row.ratio is None else f"{row.ratio:.2f}x",
             row.baseline,
             "" if row.match is None else f"{row.match:.1e}",

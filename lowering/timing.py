@@ -11,16 +11,30 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+FLUSHED_BYTES = 256 << 20
+"""Written before a call is timed on a GPU; more than the L2 cache of any."""
+QUEUED_CYCLES = 2_000_000
+"""About a millisecond of waiting, while the host queues a call."""
+
 
 def in_turn(
-    calls: Mapping[str, Callable[[], Any]], *, seconds: float, least: int = 5, most: int = 1 << 30
+    calls: Mapping[str, Callable[[], Any]],
+    *,
+    seconds: float,
+    least: int = 5,
+    most: int = 1 << 30,
+    measure: Callable[[Callable[[], Any]], float] | None = None,
 ) -> dict[str, list[float]]:
-    """Milliseconds of every call, round after round for about ``seconds``, at least ``least`` and at most ``most``."""
+    """Milliseconds of every call, round after round for about ``seconds``, at least ``least`` and at most ``most``.
+
+    ``measure`` times one call: :func:`milliseconds`, unless another is given.
+    """
+    measure = measure or milliseconds
     times: dict[str, list[float]] = {name: [] for name in calls}
     end, rounds = time.perf_counter() + seconds, 0
     while calls and (rounds < least or (rounds < most and time.perf_counter() < end)):
         for name, call in calls.items():
-            times[name].append(milliseconds(call))
+            times[name].append(measure(call))
         rounds += 1
     return times
 
@@ -34,6 +48,24 @@ def milliseconds(call: Callable[[], Any]) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return (time.perf_counter() - start) * 1e3
+
+
+def device_milliseconds(call: Callable[[], Any]) -> float:
+    """Time that a GPU spends on one call, between CUDA events, with nothing of it in the L2 cache.
+
+    The GPU is kept waiting while the call is queued, so that what the host needs for it does not count, as long as that
+    is less than :data:`QUEUED_CYCLES`. Without a GPU it is :func:`milliseconds`.
+    """
+    if not torch.cuda.is_available():
+        return milliseconds(call)
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.empty(FLUSHED_BYTES, dtype=torch.int8, device="cuda").zero_()
+    torch.cuda._sleep(QUEUED_CYCLES)
+    start.record()
+    call()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end)
 
 
 def distance(output: Any, expected: Any) -> float:

@@ -22,7 +22,7 @@ from .candidates import Call, Candidate, Candidates, Config, Reference
 from .costs import Key, Measured, key_of, record
 from .known_bad import known_bad
 from .targets import Target, target_of
-from .timing import distance, in_turn
+from .timing import device_milliseconds, distance, in_turn, milliseconds
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
 """Largest relative l2 distance from fp64, by dtype of the result."""
@@ -71,7 +71,8 @@ def tune(
             if ready is not None:
                 calls[len(tried)] = ready
             tried.append(trial)
-    times = in_turn({str(at): ready for at, ready in calls.items()}, seconds=seconds)
+    measure = milliseconds if target.kind == "cpu" else device_milliseconds
+    times = in_turn({str(at): ready for at, ready in calls.items()}, seconds=seconds, measure=measure)
     for at in calls:
         tried[at] = replace(tried[at], milliseconds=median(times[str(at)]))
     record({key(found): _best(tried)}, path, where=where)
