@@ -21,11 +21,12 @@ class LinearAttentionTile(Candidate):
     """Two kernels forward: the states chunk after chunk, then the outputs of all chunks at once."""
 
     name: ClassVar[str] = "linear_attention.tile"
+    kinds: ClassVar[frozenset[str]] = frozenset({"cuda", "hip"})
     features: ClassVar[frozenset[str]] = frozenset({"several-dots", "chunk-scan"})
 
     def supports(self, call: Call, target: Target) -> Decline | None:
         """q, k and v of one dtype, fp32 or halves, of a fixed width up to 256, on a GPU outside autocast."""
-        if target.kind not in ("cuda", "hip"):
+        if target.kind not in self.kinds:
             return Decline("device", f"tile kernels run on GPUs, not on {target.name}")
         if call.autocast:
             return Decline("autocast", "autocast would multiply in a lower precision")

@@ -57,7 +57,10 @@ def linear_attention_backward(
     warps: int,
     stages: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """dq, dk, dv, one for each head of the result, d_decay in parts [B, H, parts, T], and the initial state's."""
+    """dq, dk, dv, one for each head of the result, in fp32 where they are to be summed over heads.
+
+    Then d_decay in parts [B, H, parts, T], and the gradient of the initial state.
+    """
     dq, dk, dv, d_decay, d_initial = _backward_fake(
         d_out, d_final, q, k, v, decay, initial_state, scale, chunk, block_k
     )
@@ -95,10 +98,13 @@ def _backward_fake(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     batch, heads, length, _ = d_out.shape
     width = q.shape[-1]
-    dq, dk = (q.new_empty((batch, heads, length, width)) for _ in range(2))
+    dq, dk, dv = (
+        x.new_empty((batch, heads, length, x.shape[-1]), dtype=x.dtype if x.shape[1] == heads else torch.float32)
+        for x in (q, k, v)
+    )
     parts = 0 if decay is None else (width + block_k - 1) // block_k
     d_decay = q.new_empty((batch, heads, parts, length), dtype=torch.float32)
-    return dq, dk, v.new_empty(d_out.shape), d_decay, q.new_empty(d_final.shape, dtype=torch.float32)
+    return dq, dk, dv, d_decay, q.new_empty(d_final.shape, dtype=torch.float32)
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -125,7 +131,7 @@ def _summed(gradient: Tensor, x: Tensor) -> Tensor:
     """Over the heads that share one of x's."""
     if gradient.shape[1] == x.shape[1]:
         return gradient
-    return gradient.unflatten(1, (x.shape[1], -1)).float().sum(2).to(x.dtype)
+    return gradient.unflatten(1, (x.shape[1], -1)).sum(2).to(x.dtype)
 
 
 def _kind(

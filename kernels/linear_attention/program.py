@@ -55,6 +55,10 @@ class LinearAttention:
         """The type in which states are kept between kernels: sums over a sequence leave the range of f16."""
         return "bf16" if self.dtype == "bf16" else "f32"
 
+    def gradient(self, which: int) -> str:
+        """The type of dq, dk or dv: f32 where it is summed over heads afterwards."""
+        return self.dtype if self.shares[which] == 1 else "f32"
+
     @property
     def precision(self) -> str:
         """Of products with a state: f16 loses nothing in TF32."""
@@ -142,7 +146,7 @@ def gradients_qk(kind: LinearAttention) -> Program:
     q, k, v = p.input("q", 0), p.input("k", 1), p.input("v", 2)
     d_out = t.input("d_out", (p.B, p.H, p.T, p.DV), kind.dtype)
     h, dh = (t.input(name, (p.B, p.H, p.chunks, p.DK, p.DV), kind.state, contiguous=True) for name in ("h", "dh"))
-    dq, dk = (t.output(name, (p.B, p.H, p.T, p.DK), kind.dtype) for name in ("dq", "dk"))
+    dq, dk = (t.output(f"d{x}", (p.B, p.H, p.T, p.DK), kind.gradient(at)) for at, x in enumerate("qk"))
     decay, scale = p.decay_buffer(), t.scalar("scale")
     tiles = cdiv(p.DK, p.BLOCK_K)
     d_decay = None if decay is None else t.output("d_decay", (p.B, p.H, tiles, p.T), "f32")
@@ -198,7 +202,7 @@ def gradients_v(kind: LinearAttention) -> Program:
     q, k = p.input("q", 0), p.input("k", 1)
     d_out = t.input("d_out", (p.B, p.H, p.T, p.DV), kind.dtype)
     dh = t.input("dh", (p.B, p.H, p.chunks, p.DK, p.DV), kind.state, contiguous=True)
-    dv = t.output("dv", (p.B, p.H, p.T, p.DV), kind.dtype)
+    dv = t.output("dv", (p.B, p.H, p.T, p.DV), kind.gradient(2))
     decay, scale = p.decay_buffer(), t.scalar("scale")
     batch, head, chunk, j = t.tasks(("batch", p.B), ("head", p.H), ("chunk", p.chunks), ("j", cdiv(p.DV, p.BLOCK_V)))
     at, columns = p.steps(chunk), span(j * p.BLOCK_V, p.BLOCK_V)

