@@ -53,7 +53,7 @@ def test_tf32_is_found_and_has_to_be_asked_for():
     rounded = Variant("product.tf32", lambda: product("f32", "tf32"))
     assert check(rounded, "sm_80") == ["fp32 operands are rounded to TF32"]
     assert check(Variant("product.tf32", lambda: product("f32", "tf32"), tf32=True), "sm_80") == []
-    assert check(Variant("product.f32", lambda: product("f32")), "sm_80") == []
+    assert not compile_for(product("f32", side=32), "sm_80").tf32
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,9 @@ def test_every_fault_is_told(machine, fault):
 
 
 def test_what_the_compiler_rejects_is_a_fault_with_its_reason(monkeypatch):
-    monkeypatch.setattr(
-        audit.launch, "source", lambda program: "import triton\n@triton.jit\ndef product(a):\n    x()\n"
-    )
-    assert "x" in compile_for(product(), "sm_86").fault
+    whole = audit.launch.source(product())
+    monkeypatch.setattr(audit.launch, "source", lambda program: whole.replace("tl.dot(", "tl.no_such_product("))
+    assert "no_such_product" in compile_for(product(), "sm_86").fault
 
 
 def test_results_are_kept_and_a_damaged_file_is_written_again(tmp_path, monkeypatch, caplog):
