@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from statistics import median
 from typing import Any
 
 import torch
 from regraft.kernels import candidates
-from regraft.lowering.candidates import Call
+from regraft.lowering.candidates import Call, Candidate, Config
 from regraft.lowering.known_bad import known_bad
 from regraft.lowering.targets import Target, target_of
 from regraft.lowering.timing import device_milliseconds, distance, in_turn
@@ -36,7 +37,7 @@ Run = Callable[[], Any]
 Make = Callable[[], Run]
 """What prepares a way and gives its call."""
 
-OURS, EAGER = "ours", "eager"
+EAGER = "eager"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Case:
     """Of products of ``dtype``."""
     dtype: torch.dtype = torch.bfloat16
     baseline: str = EAGER
+    unlike: tuple[str, ...] = ()
+    """Ways that compute another function, and are not compared."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,15 @@ def compare(case: Case, target: Target, allowed: Budget) -> list[Row]:
     """Validate, tune, then time all ways of a case in turn."""
     expected = None if case.expected is None else case.expected()
     calls: dict[str, Run] = {}
-    matches: dict[str, float] = {}
+    matches: dict[str, float | None] = {}
     notes: dict[str, dict[str, float | str]] = {}
     rows: list[Row] = []
     for name, make in case.ways.items():
         try:
             calls[name] = make()
-            matches[name] = _match(case, calls[name](), expected)
-            calls[name]()
+            result = calls[name]()
+            matches[name] = None if name in case.unlike else _match(case, result, expected)
+            del result
         except Exception as failure:
             calls.pop(name, None)
             rows.append(failed(case.name, name, failure))
@@ -120,7 +124,7 @@ def compare(case: Case, target: Target, allowed: Budget) -> list[Row]:
         row = Row(case.name, name, middle, min(taken), max(taken), len(taken), matches[name])
         ratio = None if base is None else median(theirs / mine for theirs, mine in zip(base, taken, strict=True))
         about = {**_bounds(case, target, middle), **notes.get(name, {})}
-        rows.append(_with(row, ratio=ratio, baseline=case.baseline if base else "", notes=about))
+        rows.append(replace(row, ratio=ratio, baseline=case.baseline if base else "", notes=about))
     return rows
 
 
@@ -153,35 +157,43 @@ def best(
     return right[label], {"config": label, **notes}
 
 
-def configured(call: Call, target: Target | None = None) -> dict[str, Run]:
-    """Every configuration of every candidate that takes a call and is not known to be bad; ``ValueError`` if none."""
-    target = target or target_of(call.tensors[0].device)
-    found: dict[str, Run] = {}
+def ours(call: Call, pick: Callable[[Any], Any] = lambda result: result) -> dict[str, Run]:
+    """Every configuration that takes a call; where there is none, one that raises the reasons when it is run."""
+    made = ours_of(lambda: call)
+    return {label: lambda run=run: pick(run()) for label, run in made.items()}
+
+
+def ours_of(call: Callable[..., Call], *example: Tensor) -> dict[str, Callable[..., Any]]:
+    """Each configuration as a function of the tensors that ``call`` makes a call of; chosen for those of ``example``.
+
+    Candidates that decline, and configurations that are known to be bad, are left out.
+    """
+    first = call(*example)
+    target = target_of(first.tensors[0].device)
+    found: dict[str, Callable[..., Any]] = {}
     reasons: list[str] = []
-    for candidate in candidates.of(call.op, target.kind):
-        declined = candidate.supports(call, target)
+    for candidate in candidates.of(first.op, target.kind):
+        declined = candidate.supports(first, target)
         if declined is not None:
             reasons.append(f"{candidate.name}: {declined.message}")
             continue
-        for config in candidate.configs(call, target):
-            if known_bad(candidate, config, target, _triton()) is None:
-                constants = candidate.constants(call, config)
+        for config in candidate.configs(first, target):
+            if known_bad(candidate, config, target, version("triton")) is None:
                 label = " ".join(f"{name}={value}" for name, value in config.items())
-                found[label] = lambda candidate=candidate, config=config, constants=constants: candidate.run(
-                    call, config, *constants
-                )
-    if not found:
-        raise ValueError("; ".join(reasons) or f"no kernel is there for {call.op}")
-    return found
+                found[label] = _configured(candidate, config, first, call)
+    return found or {"none": _raising(ValueError("; ".join(reasons) or f"there is no kernel for {first.op}"))}
 
 
-def ours(call: Call, pick: Callable[[Any], Any] = lambda result: result) -> dict[str, Run]:
-    """As :func:`configured`, and where nothing takes the call one configuration that says why."""
-    try:
-        made = configured(call)
-    except ValueError as reason:
-        return {"none": _raising(reason)}
-    return {label: lambda run=run: pick(run()) for label, run in made.items()}
+def once(make: Make) -> Run:
+    """A call that is made when it is first run."""
+    made: list[Run] = []
+
+    def run() -> Any:
+        if not made:
+            made.append(make())
+        return made[0]()
+
+    return run
 
 
 def compiled(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Make:
@@ -262,8 +274,13 @@ def _bound(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     return lambda: function(*args, **kwargs)
 
 
-def _raising(reason: Exception) -> Run:
-    def run() -> Any:
+def _configured(candidate: Candidate, config: Config, first: Call, call: Callable[..., Call]) -> Callable[..., Any]:
+    constants = candidate.constants(first, config)
+    return lambda *tensors: candidate.run(call(*tensors), config, *constants)
+
+
+def _raising(reason: Exception) -> Callable[..., Any]:
+    def run(*tensors: Tensor) -> Any:
         raise reason
 
     return run
@@ -271,15 +288,3 @@ def _raising(reason: Exception) -> Run:
 
 def _reason(failure: Exception) -> str:
     return f"{type(failure).__name__}: {(str(failure).strip().splitlines() or [''])[0][:200]}"
-
-
-def _triton() -> str:
-    from importlib.metadata import version
-
-    return version("triton")
-
-
-def _with(row: Row, **changes: Any) -> Row:
-    from dataclasses import replace
-
-    return replace(row, **changes)
