@@ -1,35 +1,47 @@
 """Run benchmarks and write their results with the machine they came from.
 
-``python -m benchmarks cpu --out DIR`` runs every CPU benchmark, ``gpu`` everything that waits for a GPU (under ten
-minutes), and a name runs one. Each writes ``DIR/<device>-<name>.json`` and prints its table.
+``python -m benchmarks cpu --out DIR`` runs every CPU benchmark, ``gpu`` those of a GPU, and a name runs one, on a CPU
+unless it is ``tune``, one of the kernels, or told by ``--device``. Each writes ``DIR/<device>-<name>.json`` as soon as
+it is done, and prints its table. ``gpu`` starts nothing new after ``--minutes``; what it left out is named.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from .results import device_name, save, show
 
 CPU = ("pipeline", "compile_time", "decode", "grouped_queries", "short_conv", "long_conv", "hyena", "forward")
-GPU = ("forward", "decode", "hyena")
+KERNELS = ("kernels.long_conv", "kernels.matmul", "kernels.attention", "kernels.norm", "kernels.recurrence")
+GPU = (*KERNELS, "hyena", "decode", "forward")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", choices=["cpu", "gpu", *CPU], help="a whole set, or one benchmark")
+    parser.add_argument("what", choices=["cpu", "gpu", "tune", *CPU, *KERNELS], help="a whole set, or one benchmark")
     parser.add_argument("--out", type=Path, help="folder for the JSON results; without it they are only printed")
     parser.add_argument("--quick", action="store_true", help="small sizes and few runs, to see that it works")
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="where, if not where the benchmark is meant for")
+    parser.add_argument("--minutes", type=float, default=8.0, help="after which gpu starts no further benchmark")
     options = parser.parse_args()
-    device = "cuda" if options.what == "gpu" else "cpu"
+    device = options.device or ("cuda" if options.what in ("gpu", "tune", *KERNELS) else "cpu")
+    end = time.perf_counter() + 60 * options.minutes
     for name in {"cpu": CPU, "gpu": GPU}.get(options.what, (options.what,)):
-        rows = import_module(f".{name}", __package__).run(device=device, quick=options.quick)
+        if options.what == "gpu" and time.perf_counter() > end:
+            print(f"{name} is left out: {options.minutes:g} minutes are over")
+            continue
+        more: dict[str, Any] = {"out": options.out} if name == "tune" else {}
+        rows = import_module(f".{name}", __package__).run(device=device, quick=options.quick, **more)
+        if not rows:
+            continue
         show(name, rows)
         if options.out is not None:
-            save(
-                options.out / f"{device_name(device)}-{name.replace('_', '-')}.json", name, rows, device, options.quick
-            )
+            file = f"{device_name(device)}-{name.replace('_', '-').replace('.', '-')}.json"
+            save(options.out / file, name, rows, device, options.quick)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Budget:
-    """Seconds for one case: ``tuning`` after which no further configuration is tried, and ``timing`` of all its ways."""
+    """Seconds of one case: for trying configurations, the first of which is always tried, and for timing all ways."""
 
     tuning: float = 12.0
     timing: float = 1.5

@@ -21,7 +21,8 @@ EPS = 1e-5
 def run(device: str, quick: bool) -> list[Row]:
     """Time both norms."""
     shape = (64, 128) if quick else SHAPE
-    return measure([(kind, partial(with_residual, kind, shape, device)) for kind in ("rms_norm", "layer_norm")], device, quick)
+    cases = [(kind, partial(with_residual, kind, shape, device)) for kind in ("rms_norm", "layer_norm")]
+    return measure(cases, device, quick)
 
 
 def with_residual(kind: str, shape: tuple[int, int], device: str) -> Case:
