@@ -13,6 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from .results import device_name, save, show
 
 CPU = ("pipeline", "compile_time", "decode", "grouped_queries", "short_conv", "long_conv", "hyena", "forward")
@@ -29,6 +31,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=8.0, help="after which gpu starts no further benchmark")
     options = parser.parse_args()
     device = options.device or ("cuda" if options.what in ("gpu", "tune", *KERNELS) else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        parser.error(f"{options.what} needs a GPU, and torch sees none here")
     end = time.perf_counter() + 60 * options.minutes
     for name in {"cpu": CPU, "gpu": GPU}.get(options.what, (options.what,)):
         if options.what == "gpu" and time.perf_counter() > end:
