@@ -7,12 +7,15 @@ stands in; no guard is added and no kernel runs.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
+import functools
+import logging
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import fx
+from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils import _pytree as pytree
 
@@ -40,9 +43,31 @@ def evaluate(node: fx.Node, mode: FakeTensorMode | None) -> Any:
 def _run(node: fx.Node, mode: FakeTensorMode | None, args: Any, kwargs: Any) -> Any:
     # A flag without a history makes a leaf, which autograd would not let an operator write in place.
     history = torch.no_grad() if writes(node.target) else contextlib.nullcontext()
+    call = functools.partial(cast(Any, node.target), *args, **kwargs)
     with mode or contextlib.nullcontext(), _quiet(mode), history:
-        value = node.target(*args, **kwargs)  # type: ignore[operator]
+        value = _symbolically(call) if _is_symbolic((args, kwargs)) else call()
     return pytree.tree_map_only(torch.Tensor, _forget_history, value)
+
+
+def _symbolically(call: Callable[[], Any]) -> Any:
+    """Call an operator on symbolic sizes: some are written in C++ for concrete ones, and have a Python form, too."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    heard, log.disabled = log.disabled, True
+    try:
+        return call()
+    except RuntimeError as error:
+        if "SymIntArrayRef" not in str(error):
+            raise
+        with enable_python_dispatcher():
+            return call()
+    finally:
+        log.disabled = heard
+
+
+def _is_symbolic(values: Any) -> bool:
+    leaves = pytree.tree_leaves(values)
+    sizes = (size for leaf in leaves for size in (leaf.shape if isinstance(leaf, torch.Tensor) else (leaf,)))
+    return any(isinstance(size, torch.SymInt) for size in sizes)
 
 
 def writes(target: Any) -> bool:

@@ -213,6 +213,19 @@ def test_the_length_may_be_dynamic_and_then_another_one_is_right():
         assert_no_worse(rewritten.before, rewritten.program, inputs)
 
 
+def test_a_hyena_model_of_dynamic_length_is_raised():
+    from examples.models import hyena_lm
+    from regraft.compiler.pipeline import Pipeline
+    from regraft.frontend.capture import capture
+    from regraft.passes import DEFAULT, registry
+
+    model, inputs = hyena_lm.load(batch=1, length=16, dim=8, layers=1)
+    length = torch.export.Dim("length", min=2, max=16)
+    program = capture(model, inputs, dynamic_shapes={"ids": {1: length}})
+    result = Pipeline.parse("canonicalise,raise-long-conv", registry, DEFAULT).run(program)
+    assert [remark.kind for remark in result.remarks if "long_conv" in remark.site] == ["passed"]
+
+
 def test_unrelated_dynamic_lengths_stay_circular():
     def function(u, k):
         n = 2 * u.shape[-1]
