@@ -52,7 +52,8 @@ def _record(call: Callable[..., Any], leaves: Sequence[Any]) -> tuple[fx.Graph, 
         proxy_tensor.disable_autocast_cache(),
     ):
         proxies = [tracer.create_proxy("placeholder", f"arg{at}_1", (), {}) for at in range(len(leaves))]
-        results = proxy_tensor.wrap_key(call, tuple(leaves), tracer, True)(*proxies)
+        keyed: Any = proxy_tensor.wrap_key(call, tuple(leaves), tracer, True)
+        results = keyed(*proxies)
         tracer.create_node("output", "output", (tracer.create_arg(results),), {})
     return tracer.graph, tracer.root
 

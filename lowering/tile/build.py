@@ -275,11 +275,11 @@ class Builder:
 
     def define(self, name: str, value: IndexLike) -> Any:
         """A name for an integer expression that is never negative; numbers and names stay what they are."""
-        value = _index(value)
-        if value.is_Integer or value.is_Symbol:
-            return value
+        defined = _index(value)
+        if defined.is_Integer or defined.is_Symbol:
+            return defined
         made = symbol(self._fresh(name))
-        self._block.append(ir.Define(made, value))
+        self._block.append(ir.Define(made, defined))
         return made
 
     def store(self, buffer: Buffer, at: Sequence[Any], tile: Tile) -> None:
@@ -338,7 +338,7 @@ class Builder:
 
     @contextmanager
     def loop(
-        self, name: str, stop: IndexLike, *, start: IndexLike = 0, stages: int = 1, **carries: Tile
+        self, name: str, stop: IndexLike, *, start: Any = 0, stages: Any = 1, **carries: Tile
     ) -> Iterator[Carried]:
         """``for name in range(start, stop)``, carrying tiles; ``stages`` loads are in flight."""
         index = symbol(self._fresh(name))

@@ -53,11 +53,12 @@ def main() -> None:
 def compiled(job: dict[str, Any]) -> dict[str, Any]:
     """Compile one job; raises what Triton raises."""
     import triton
+    from triton import knobs
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    triton.knobs.compilation.always_compile = True
-    triton.knobs.nvidia.dump_ptxas_log = True
+    knobs.compilation.always_compile = True
+    knobs.nvidia.dump_ptxas_log = True
     kernel = _kernel(job["file"], job["name"])
     places = {name: (at,) for at, name in enumerate(kernel.arg_names)}
     aligned = {places[name]: [["tt.divisibility", 16]] for name in job["aligned"]}

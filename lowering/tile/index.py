@@ -40,8 +40,9 @@ class FloorDiv(sympy.Function):
     is_integer = True
 
     @classmethod
-    def eval(cls, numerator: Any, divisor: Any) -> Any:
+    def eval(cls, *args: Any) -> Any:
         """Numbers divide; a multiple of the divisor plus a rest below it loses the rest."""
+        numerator, divisor = args
         if divisor == 1:
             return numerator
         if numerator.is_Integer and divisor.is_Integer:

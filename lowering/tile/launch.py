@@ -199,4 +199,4 @@ def _allow_descriptors(program: Program) -> None:
     if any(isinstance(statement, ir.Load) and statement.descriptor for statement in ir.walk(program.body)):
         import triton
 
-        triton.set_allocator(lambda size, _alignment, _stream: torch.empty(size, dtype=torch.int8, device="cuda"))
+        triton.set_allocator(lambda size, alignment, stream: torch.empty(size, dtype=torch.int8, device="cuda"))

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from . import ir
 from .functions import FUNCTIONS, REDUCTIONS
-from .index import Index, evaluate
+from .index import Index, IndexLike, evaluate
 from .ir import AXES, DTYPES, Program, TileError, Value
 from .launch import bind
 from .verify import inside
@@ -62,7 +62,7 @@ class _Environment:
     def dtype(self, value: Value) -> torch.dtype:
         return self.compute if self.compute and value.dtype in ir.FLOATS else DTYPES[value.dtype]
 
-    def at(self, index: Index) -> int:
+    def at(self, index: IndexLike) -> int:
         return evaluate(index, self.indices)
 
     def operand(self, operand: ir.Operand) -> Any:
