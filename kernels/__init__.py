@@ -40,6 +40,7 @@ BUILTIN = {
         "long_conv_spectrum.tile": "long_conv.tile:LongConvSpectrumTile",
         "merge_lse.tile": "merge_lse.candidates:MergeLseTiles",
         "rms_norm.tile": "norm.candidates:RmsNormTile",
+        "rotary.tile": "rotary.candidates:RotaryTile",
     }.items()
 }
 
