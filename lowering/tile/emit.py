@@ -325,8 +325,8 @@ class _Emitter:
             limit = sympy.Min(limit, extent)
         found = [f"{position} < {text(limit)}"]
         start = coordinate.start if isinstance(coordinate, ir.Span) else None
-        forward = start is not None and start.is_nonnegative
-        if not (forward and all(axis.step.is_nonnegative for axis in coordinate.axes)) and getattr(coordinate, "modulo", None) is None:
+        ahead = start is not None and start.is_nonnegative and all(axis.step.is_nonnegative for axis in coordinate.axes)
+        if not ahead and getattr(coordinate, "modulo", None) is None:
             found.insert(0, f"{position} >= 0")
         return found
 

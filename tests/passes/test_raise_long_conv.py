@@ -214,10 +214,11 @@ def test_the_length_may_be_dynamic_and_then_another_one_is_right():
 
 
 def test_a_hyena_model_of_dynamic_length_is_raised():
-    from examples.models import hyena_lm
     from regraft.compiler.pipeline import Pipeline
     from regraft.frontend.capture import capture
     from regraft.passes import DEFAULT, registry
+
+    from examples.models import hyena_lm
 
     model, inputs = hyena_lm.load(batch=1, length=16, dim=8, layers=1)
     length = torch.export.Dim("length", min=2, max=16)
