@@ -35,7 +35,8 @@ def verify(program: Program) -> None:
 def inside(program: Program, buffer: Buffer, dimension: int, coordinate: ir.Coordinate) -> bool:
     """Whether a span provably stays within its dimension, for every task, turn of a loop and size.
 
-    The span must be affine in the indices with factors that are not negative; each index is at most its count less one.
+    The span must be affine in the indices, with factors and steps that are not negative; each index is at most its
+    count less one.
     """
     if not isinstance(coordinate, Span):
         return not isinstance(coordinate, ir.Gather)
@@ -43,6 +44,8 @@ def inside(program: Program, buffer: Buffer, dimension: int, coordinate: ir.Coor
     if coordinate.limit is not None and coordinate.limit != buffer.shape[dimension]:
         return False
     known = _known(program)
+    if not all(_plain(axis.step, known).is_nonnegative for axis in coordinate.axes):
+        return False
     if coordinate.modulo is not None:
         fits = _plain(limit - coordinate.modulo, known)
         return bool(fits.is_nonnegative) and bool(_plain(coordinate.start, known).is_nonnegative)
@@ -152,7 +155,7 @@ class _Verifier:
                 self.access(label, buffer, at, symbols, writes=False)
                 if buffer in self.buffers and self.buffers[buffer].dtype not in ("i32", "i64"):
                     self.found.append(f"{label}: {buffer} holds {self.buffers[buffer].dtype}, not integers")
-            case ir.Define(_, index):
+            case ir.Define(_, index) | ir.Iota(_, index):
                 self.symbols(label, index, symbols)
             case ir.Pointwise(_, function, operands):
                 known = FUNCTIONS.get(function)
@@ -179,13 +182,16 @@ class _Verifier:
             case ir.Mask(result, _, conditions):
                 for condition in conditions:
                     self.symbols(label, condition, symbols | set(AXES[: len(result.shape)]))
+                    rest = sympy.expand(condition)
                     for axis in AXES:
-                        rest = sympy.expand(condition)
-                        if (rest - rest.coeff(axis) * axis).has(axis):
+                        factor = rest.coeff(axis)
+                        if (rest - factor * axis).has(axis) or factor.has(*AXES):
                             self.found.append(f"{label}: {condition} is not affine in {axis}")
             case ir.Loop(_, start, stop, stages):
                 self.symbols(label, start, symbols)
                 self.symbols(label, stop, symbols)
+                if not start.is_nonnegative:
+                    self.found.append(f"{label}: it begins at {start}, which may be below 0")
                 if stages < 1:
                     self.found.append(f"{label}: {stages} stages; at least 1 is needed")
                 for (inside_, initial), value in zip(statement.carries, statement.yields, strict=True):
@@ -202,7 +208,10 @@ class _Verifier:
         if len(dot.a.shape) != 2 or len(dot.b.shape) != 2:
             self.found.append(f"{label}: a product needs two matrices")
             return
-        (m, k), (k2, n) = self.program.sides(dot.a), self.program.sides(dot.b)
+        try:
+            (m, k), (k2, n) = self.program.sides(dot.a), self.program.sides(dot.b)
+        except KeyError:
+            return  # Told where the operand was made.
         if k != k2:
             self.found.append(f"{label}: {m}x{k} times {k2}x{n}")
         for side in (m, k, n):
@@ -227,7 +236,7 @@ class _Verifier:
         if writes and buffer.role == "in":
             self.found.append(f"{label}: {name} is read only")
         for coordinate in at:
-            parts = (coordinate,) if isinstance(coordinate, sympy.Expr) else ()
+            parts = (coordinate,) if isinstance(coordinate, sympy.Expr) else (coordinate.limit,)
             if isinstance(coordinate, Span):
                 parts = (coordinate.start, coordinate.limit, coordinate.modulo, *(a.step for a in coordinate.axes))
             for part in parts:
@@ -235,9 +244,13 @@ class _Verifier:
                     self.symbols(label, part, symbols)
 
     def fits(self, label: str, at: tuple[Any, ...], value: Value) -> None:
-        sides = [self.program.extent(axis.size) for span in at if isinstance(span, Span) for axis in span.axes]
-        sides += [self.program.sides(gather.positions)[0] for gather in at if isinstance(gather, ir.Gather)]
-        mine = self.program.sides(value)
+        try:
+            sides = [self.program.extent(axis.size) for span in at if isinstance(span, Span) for axis in span.axes]
+            sides += [self.program.sides(gather.positions)[0] for gather in at if isinstance(gather, ir.Gather)]
+            mine = self.program.sides(value)
+        except KeyError as unknown:
+            self.found.append(f"{label}: {unknown.args[0]}")
+            return
         if mine and sorted(sides) != sorted(mine):
             self.found.append(f"{label}: a tile of {list(mine)} goes into a place of {sides}")
 
