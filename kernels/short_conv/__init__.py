@@ -1,0 +1,1 @@
+"""Causal depthwise convolutions of a few taps, with their activation, forward and backward."""
