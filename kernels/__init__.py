@@ -41,6 +41,8 @@ BUILTIN = {
         "merge_lse.tile": "merge_lse.candidates:MergeLseTiles",
         "rms_norm.tile": "norm.candidates:RmsNormTile",
         "rotary.tile": "rotary.candidates:RotaryTile",
+        "short_conv.inductor": "short_conv.candidates:ShortConvReference",
+        "short_conv.tile": "short_conv.candidates:ShortConvTile",
     }.items()
 }
 
