@@ -2,7 +2,8 @@
 
 ``python -m benchmarks cpu --out DIR`` runs every CPU benchmark, ``gpu`` those of a GPU, and a name runs one, on a CPU
 unless it is ``tune``, one of the kernels, or told by ``--device``. Each writes ``DIR/<device>-<name>.json`` as soon as
-it is done, and prints its table. ``gpu`` starts nothing new after ``--minutes``; what it left out is named.
+it is done, and prints its table. ``gpu`` begins with the kernels, who share ``--minutes``, and starts nothing new after
+them; what is left out is named.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from .results import device_name, save, show
 
 CPU = ("pipeline", "compile_time", "decode", "grouped_queries", "short_conv", "long_conv", "hyena", "forward")
-KERNELS = ("kernels.long_conv", "kernels.matmul", "kernels.attention", "kernels.norm", "kernels.recurrence")
+KERNELS = ("kernels.norm", "kernels.recurrence", "kernels.attention", "kernels.matmul", "kernels.long_conv")
 GPU = (*KERNELS, "hyena", "decode", "forward")
 
 
@@ -39,6 +40,9 @@ def main() -> None:
             print(f"{name} is left out: {options.minutes:g} minutes are over")
             continue
         more: dict[str, Any] = {"out": options.out} if name == "tune" else {}
+        if options.what == "gpu" and name in KERNELS:
+            # What one family leaves of its share is for those after it.
+            more["seconds"] = (end - time.perf_counter()) / (len(KERNELS) - KERNELS.index(name))
         rows = import_module(f".{name}", __package__).run(device=device, quick=options.quick, **more)
         if not rows:
             continue

@@ -23,14 +23,14 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..results import Row
-from .case import Case, Make, Run, backward, compiled, eager, edges, in_fp64, measure, nbytes, once, ours
+from .case import SECONDS, Case, Make, Run, backward, compiled, eager, edges, in_fp64, measure, nbytes, once, ours
 
 BACKENDS = {"sdpa flash": SDPBackend.FLASH_ATTENTION, "sdpa cudnn": SDPBackend.CUDNN_ATTENTION}
 BLOCK = 128
 """Queries and keys of one block of the sparse mask."""
 
 
-def run(device: str, quick: bool) -> list[Row]:
+def run(device: str, quick: bool, seconds: float = SECONDS) -> list[Row]:
     """Time causal attention both ways, the masks, decoding, and merging."""
     cases: list[tuple[str, Callable[[], Case]]] = []
     for width in (64,) if quick else (128, 64):
@@ -46,7 +46,7 @@ def run(device: str, quick: bool) -> list[Row]:
         ("decode", partial(decode, *decoded, device)),
         ("merge_lse", partial(merging, 4, parts, device)),
     ]
-    return measure(cases, device, quick)
+    return measure(cases, device, quick, seconds)
 
 
 def causal(shape: tuple[int, ...], device: str) -> Case:

@@ -38,6 +38,8 @@ Make = Callable[[], Run]
 """What prepares a way and gives its call."""
 
 EAGER = "eager"
+SECONDS = 500.0
+"""For a family on its own."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Case:
 class Budget:
     """Seconds of one case: for trying configurations, the first of which is always tried, and for timing all ways."""
 
-    tuning: float = 12.0
+    tuning: float = 8.0
     timing: float = 1.5
 
 
@@ -75,14 +77,20 @@ def budget(quick: bool) -> Budget:
     return Budget(3.0, 0.2) if quick else Budget()
 
 
-def measure(cases: Iterable[tuple[str, Callable[[], Case]]], device: str, quick: bool) -> list[Row]:
-    """The rows of all cases, by name; a case that cannot be made is one row with the reason."""
+def measure(
+    cases: Iterable[tuple[str, Callable[[], Case]]], device: str, quick: bool, seconds: float = SECONDS
+) -> list[Row]:
+    """The rows of all cases, by name; one that fails, or is not begun within ``seconds``, is a row with the reason."""
     if device == "cpu":
         print("tile kernels need a GPU: nothing is measured on a CPU")
         return []
     rows: list[Row] = []
+    end = time.perf_counter() + seconds
     for name, make in cases:
         start = time.perf_counter()
+        if start > end:
+            rows.append(Row(name, "all", 0.0, 0.0, 0.0, 0, notes={"left out": f"{seconds:.0f} s are over"}))
+            continue
         try:
             rows += compare(make(), target_of(device), budget(quick))
         # Whatever one case runs into, the others are still worth having.

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..results import Row
-from .case import Case, backward, compiled, eager, edges, in_fp64, measure, nbytes, once, ours, ours_of
+from .case import SECONDS, Case, backward, compiled, eager, edges, in_fp64, measure, nbytes, once, ours, ours_of
 
 ATTENTION = "causal flash attention"
 LENGTHS = tuple(1024 << n for n in range(6))
@@ -28,7 +28,7 @@ TOKENS = 1 << 16
 """Of one call of the Hyena operator and of attention, at every length."""
 
 
-def run(device: str, quick: bool) -> list[Row]:
+def run(device: str, quick: bool, seconds: float = SECONDS) -> list[Row]:
     """Time forward and backward at all lengths, then the operators, and tell from which length ours is the faster."""
     batch, channels = (2, 16) if quick else (64, 768)
     lengths = LENGTHS[:1] if quick else LENGTHS
@@ -36,11 +36,10 @@ def run(device: str, quick: bool) -> list[Row]:
     cases.append((f"long_conv 1x{channels}", partial(forward, 1, channels, lengths[0] if quick else 4096, device)))
     cases += [(f"long_conv {batch}x{channels}x{n} backward", partial(gradients, batch, channels, n, device))
               for n in lengths if n in (1024, 4096)]  # fmt: skip
-    rows = measure(cases, device, quick)
     tokens, width = (2048, 64) if quick else (TOKENS, 768)
-    operators = [(f"operator {width} at {n}", partial(operator, tokens // n, width, n, device))
-                 for n in (lengths if quick else LENGTHS[1:])]  # fmt: skip
-    return rows + crossover(measure(operators, device, quick))
+    cases += [(f"operator {width} at {n}", partial(operator, tokens // n, width, n, device))
+              for n in (lengths if quick else LENGTHS[1:])]  # fmt: skip
+    return crossover(measure(cases, device, quick, seconds))
 
 
 def forward(batch: int, channels: int, length: int, device: str) -> Case:

@@ -18,13 +18,13 @@ from regraft.lowering.targets import target_of
 from torch import Tensor
 
 from ..results import Row
-from .case import Case, Run, compiled, eager, edges, in_fp64, measure, nbytes, ours
+from .case import SECONDS, Case, Run, compiled, eager, edges, in_fp64, measure, nbytes, ours
 
 ROWS = 64
 """From either end of the result, which are compared."""
 
 
-def run(device: str, quick: bool) -> list[Row]:
+def run(device: str, quick: bool, seconds: float = SECONDS) -> list[Row]:
     """Time products, epilogues and orders."""
     sides = (256,) if quick else (4096, 8192)
     cases: list[tuple[str, Callable[[], Case]]] = []
@@ -37,7 +37,7 @@ def run(device: str, quick: bool) -> list[Row]:
     for depth in (64,) if quick else (64, 128, 256, 512, 1024):
         cases.append((f"persistent, K {depth}", partial(persistence, sides[0], depth, device)))
     cases.append((f"order of tasks, {sides[-1]}", partial(orders, sides[-1], device)))
-    return measure(cases, device, quick)
+    return measure(cases, device, quick, seconds)
 
 
 def plain(m: int, n: int, k: int, device: str) -> Case:

@@ -12,17 +12,17 @@ from regraft.lowering.candidates import Call, call_with
 from torch import Tensor
 
 from ..results import Row
-from .case import Case, compiled, eager, in_fp64, measure, nbytes
+from .case import SECONDS, Case, compiled, eager, in_fp64, measure, nbytes
 
 SHAPE = (16384, 4096)
 EPS = 1e-5
 
 
-def run(device: str, quick: bool) -> list[Row]:
+def run(device: str, quick: bool, seconds: float = SECONDS) -> list[Row]:
     """Time both norms."""
     shape = (64, 128) if quick else SHAPE
     cases = [(kind, partial(with_residual, kind, shape, device)) for kind in ("rms_norm", "layer_norm")]
-    return measure(cases, device, quick)
+    return measure(cases, device, quick, seconds)
 
 
 def with_residual(kind: str, shape: tuple[int, int], device: str) -> Case:

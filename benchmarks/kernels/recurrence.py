@@ -16,13 +16,13 @@ from regraft.lowering.candidates import Call, call_with
 from torch import Tensor
 
 from ..results import Row
-from .case import Case, Run, compiled, eager, edges, in_fp64, measure, nbytes, ours
+from .case import SECONDS, Case, Run, compiled, eager, edges, in_fp64, measure, nbytes, ours
 
 CHUNK = 64
 MODES = 16
 
 
-def run(device: str, quick: bool) -> list[Row]:
+def run(device: str, quick: bool, seconds: float = SECONDS) -> list[Row]:
     """Time both at both widths of heads."""
     batch, heads, length = (2, 2, 128) if quick else (8, 32, 4096)
     cases = []
@@ -30,7 +30,7 @@ def run(device: str, quick: bool) -> list[Row]:
         shape = (batch, heads, length, width)
         cases.append((f"linear attention {width}", partial(attention, shape, device)))
         cases.append((f"ssm_scan {heads * width}", partial(scan, (batch, heads * width, length), device)))
-    return measure(cases, device, quick)
+    return measure(cases, device, quick, seconds)
 
 
 def attention(shape: tuple[int, ...], device: str) -> Case:

@@ -50,7 +50,7 @@ def call():
 @pytest.fixture(autouse=True)
 def _no_time(monkeypatch):
     """Timing is not what is tested: every call takes as many milliseconds as its place."""
-    monkeypatch.setattr(module, "in_turn", lambda calls, seconds: {name: [1.0 + int(name)] for name in calls})
+    monkeypatch.setattr(module, "in_turn", lambda calls, seconds, measure: {name: [1.0 + int(name)] for name in calls})
 
 
 def tried(call, target="cpu"):
