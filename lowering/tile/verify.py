@@ -10,6 +10,8 @@ coordinate for each dimension, and every name means something where it is used.
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +23,8 @@ from .index import Index
 from .ir import AXES, Buffer, Program, Span, TileError, Value
 
 SMALLEST_DOT = 16
+PRINTED = re.compile(r"t\d+|range_\w+|carried_\d+|tl|triton|PROGRAMS")
+"""Names that the printer gives out itself."""
 LARGEST_TILE = 1 << 20
 """Elements of the largest tile Triton takes."""
 
@@ -82,6 +86,14 @@ def _indices(program: Program) -> list[tuple[Any, Any]]:
     return [*program.tasks.axes, *((loop.index, loop.stop) for loop in loops)]
 
 
+def _assigned(program: Program) -> set[str]:
+    """The names of everything that a kernel computes, those left to the printer aside."""
+    values = {value.name for statement in ir.walk(program.body) for value in ir.results(statement)}
+    symbols = {index for index, _ in _indices(program)}
+    symbols |= {s.symbol for s in ir.walk(program.body) if isinstance(s, (ir.LoadIndex, ir.Define))}
+    return {name for name in values if not name.startswith("_")} | {str(symbol) for symbol in symbols}
+
+
 class _Verifier:
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -94,6 +106,9 @@ class _Verifier:
         names += [scalar.name for scalar in program.scalars] + [str(constant) for constant in program.constants]
         for name in {name for name in names if names.count(name) > 1}:
             self.found.append(f"{name} is declared twice")
+        for name in sorted({*names, *_assigned(program)}):
+            if not name.isidentifier() or keyword.iskeyword(name) or PRINTED.fullmatch(name):
+                self.found.append(f"{name} is no name that the printed kernel can use")
         for buffer in program.buffers:
             if buffer.dtype not in ir.DTYPES:
                 self.found.append(f"buffer {buffer.name} has the unknown type {buffer.dtype!r}")
@@ -117,8 +132,12 @@ class _Verifier:
                 if values.get(value.name) != value:
                     self.found.append(f"{label}: {value.name} is not defined here")
             self.statement(label, statement, symbols)
-            if isinstance(statement, (ir.LoadIndex, ir.Define)):
-                symbols.add(statement.symbol)
+            if isinstance(statement, (ir.LoadIndex, ir.Define, ir.Loop)):
+                index = statement.index if isinstance(statement, ir.Loop) else statement.symbol
+                if index in symbols:
+                    self.found.append(f"{label}: {index} is assigned twice")
+                if not isinstance(statement, ir.Loop):
+                    symbols.add(index)
             if isinstance(statement, ir.Loop):
                 inner = values | {inside_.name: inside_ for inside_, _ in statement.carries}
                 self.block(statement.body, inner, symbols | {statement.index})

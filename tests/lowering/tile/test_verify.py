@@ -106,6 +106,8 @@ OF_STATEMENTS = {
     ),
     "loop over j: alien in alien means nothing here": [loop(stop=ALIEN)],
     "loop over j: it begins at -1, which may be below 0": [loop(start=-1)],
+    "loop over i: i is assigned twice": [replace(loop(), index=TASK)],
+    "definition of i: i is assigned twice": [ir.Define(TASK, TASK + 1)],
     "loop over j: 0 stages; at least 1 is needed": [loop(stages=0)],
     "loop over j: acc, which it carries on, is not defined in it": [
         full("zero", "f32", 16), loop(((NEXT, made("zero", "f32", 16)),), (), (ACC,), (AFTER,))
@@ -139,6 +141,14 @@ X = GOOD.buffers[0]
 )
 def test_a_declaration_that_means_nothing_is_told(told, changes):
     assert f"  {told}" in faults(**changes)
+
+
+@pytest.mark.parametrize("name", ["t1", "range_b", "tl", "lambda", "two words"])
+def test_a_name_that_the_printed_kernel_cannot_use_is_a_fault(name):
+    told = f"  {name} is no name that the printed kernel can use"
+    assert told in faults(buffers=(*GOOD.buffers, replace(X, name=name)))
+    assert told in faults(full(name, "f32", 16))
+    assert told in faults(ir.Define(symbol(name), TASK + 1))
 
 
 def test_a_program_that_stores_nothing_is_a_fault():
