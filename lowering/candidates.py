@@ -125,6 +125,9 @@ class Candidate(ABC):
     """``"<op>.<own name>"``, as it is registered."""
     kinds: ClassVar[frozenset[str]] = frozenset({"cpu", "cuda", "hip"})
     """Kinds of target it is for; on others it is not even spoken of."""
+    proven: ClassVar[frozenset[str]] = frozenset()
+    """GPU architectures on which its results have been checked. Elsewhere an estimate does not count: compilers get
+    kernels wrong where nobody has looked, and a measurement looks first."""
     features: ClassVar[frozenset[str]] = frozenset()
     """What :mod:`.known_bad` asks about: ``"several-dots"``, ``"transposed-accumulator"``, ``"chunk-scan"``."""
 

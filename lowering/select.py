@@ -3,7 +3,7 @@
 The reference stays unless another candidate supports the call for every size it may have and is predicted to be faster
 by a margin: ``margin`` times (1.1 by default) where both were measured on such a device, :data:`ESTIMATED_MARGIN` times
 where one of the two numbers is a roofline estimate, which can be wrong by tens of percent. Without a number for both
-nothing is chosen.
+nothing is chosen, and no estimate counts on a GPU architecture on which the kernel's results were never checked.
 
 - :func:`select` decides for a whole program, rewrites it, and leaves one remark per site with both numbers.
 - :func:`decide` answers for one call.
@@ -24,7 +24,7 @@ from ..compiler.passes import PassContext
 from ..compiler.program import Program, value_of
 from ..compiler.rules import Decline, illegal
 from ..compiler.sites import Site, sites
-from .candidates import REFERENCE, Call, Candidate, Candidates, Config, call_of, operator_of
+from .candidates import REFERENCE, Call, Candidate, Candidates, Config, Reference, call_of, operator_of
 from .costs import Entry, key_of, look_up
 from .known_bad import known_bad
 from .targets import Target, target_of
@@ -174,6 +174,10 @@ class _Question:
         credit = spared / self.target.memory_rate if isinstance(spared, int) and self.target.known else 0.0
         if measured is not None and measured.config in allowed:
             return Price(candidate, measured.config, max(measured.seconds - credit, 0.0), True, entry.where)
+        on_gpu = self.target.kind in ("cuda", "hip")
+        if on_gpu and not isinstance(candidate, Reference) and self.target.arch not in candidate.proven:
+            message = f"{name} has never been run on {self.target.arch}, where its results are still to be checked"
+            return Decline("unproven", message, unblock="regraft kernels tune", nearness=3)
         estimate = candidate.estimate(call, self.target, allowed[0])
         if estimate is None:
             message = f"{name} has not been measured on {self.target.name}, where nothing can be estimated either"

@@ -21,6 +21,7 @@ class Tile(Candidate):
     """Takes a thousandth of a second, by its own account."""
 
     name: ClassVar[str] = "long_conv.tile"
+    proven: ClassVar[frozenset[str]] = frozenset({"sm_90"})
 
     def supports(self, call, target):
         return Decline("odd", "the length is odd", nearness=2) if call["u"].shape[-1] % 2 else None
@@ -57,6 +58,14 @@ def test_an_estimate_must_win_by_more(faster, chosen):
     decision = decide(measured(H200, inductor=faster * 1e-3), H200, TILE)
     assert (decision.chosen is not None) == chosen
     assert (decision.best.basis, decision.reference.basis) == ("estimated", "measured")
+
+
+def test_an_estimate_does_not_count_where_the_kernel_was_never_checked():
+    target = target_for("sm_80")
+    decision = decide(measured(target, inductor=1.0), target, TILE)
+    assert decision.chosen is None
+    assert decision.refused.code == "unproven"
+    assert decide(measured(target, inductor=1.0, tile=1e-3), target, TILE).chosen is not None
 
 
 def test_without_any_number_the_reference_stays():
