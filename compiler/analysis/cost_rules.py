@@ -175,7 +175,7 @@ def _short_conv(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
 def _linear_attention(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
     """Scores and values within chunks; between them each step is added to the state and read off it."""
     q, v, chunk = arg("q"), arg("v"), int(arg("chunk"))
-    heads = sympy.Max(*(size(arg(name).shape[1]) for name in ("q", "k", "v")))
+    heads = cast(sympy.Expr, sympy.Max(*(size(arg(name).shape[1]) for name in ("q", "k", "v"))))
     rows, widths = size(q.shape[0]) * heads * size(q.shape[2]), (size(q.shape[-1]), size(v.shape[-1]))
     # A score is multiplied by its decay, which is the exponential of a sum.
     decayed = 3 * int(arg("decay") is not None)

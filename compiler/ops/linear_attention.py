@@ -13,6 +13,9 @@ Mamba-2 (SSD)           decay [B, H, T] = dt * A, v = dt * x, k = B and q = C, w
 The definition is chunked: within a chunk the masked product of queries and keys, between chunks the state.
 """
 
+# Tensor.unflatten comes without types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import torch

@@ -8,6 +8,9 @@ Poles are logarithms, and never in less than fp32: rounded to bf16 they are off 
 A state-space model whose decay depends on the input (Mamba-2) is :mod:`.linear_attention`.
 """
 
+# Tensor.unflatten comes without types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import torch

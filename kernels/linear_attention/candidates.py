@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from ...compiler.rules import Decline
 from ...lowering.candidates import Call, Candidate, Config, Estimate, Reference, power_of_two, traffic
@@ -44,12 +45,16 @@ class LinearAttentionTile(Candidate):
         return None
 
     def configs(self, call: Call, target: Target) -> Sequence[Config]:
-        """Chunks of 64 in tiles of 64, without spills; fp32, which the matrix units do not take, in chunks of 16."""
+        """Chunks of 64 in tiles of 64; fp32, which the matrix units do not take, in chunks of 16.
+
+        Where products accumulate in the registers of a warp, the backward of a chunk of 64 would spill: 32 there.
+        """
         k, v = (max(16, power_of_two(call[name].shape[-1])) for name in ("q", "v"))
         if call.dtype == torch.float32:
-            return (_config(16, min(k, 64), min(v, 64), 4),)
-        usual = _config(64, min(k, 64), min(v, 64), 8)
-        if k <= 64 or target.shared_bytes < 128 * 1024:
+            return (_config(16, min(k, 64), min(v, 32), 4),)
+        whole_blocks = target.kind == "hip" or target.capability[0] in (9, 10)
+        usual = _config(64 if whole_blocks else 32, min(k, 64), min(v, 64), 8)
+        if k <= 64 or target.capability[0] not in (9, 10):
             return (usual,)
         return usual, _config(64, 128, min(v, 64), 8)
 
@@ -65,7 +70,7 @@ class LinearAttentionTile(Candidate):
         seconds = max(moved / target.memory_rate, roofline.seconds)
         return Estimate(seconds, roofline.flops, moved, roofline.floor_seconds)
 
-    def run(self, call: Call, config: Config) -> Any:
+    def run(self, call: Call, config: Config, *constants: Tensor) -> Any:
         """The kernels; ``chunk`` of the call is the reference's affair."""
         tensors = (call[name] for name in ("q", "k", "v", "decay", "initial_state"))
         sides = (config[name] for name in ("chunk", "block_k", "block_v", "num_warps", "num_stages"))
