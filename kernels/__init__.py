@@ -30,6 +30,7 @@ BUILTIN = {
         "attention.tile": "attention.candidates:AttentionTiles",
         "attention_lse.inductor": "attention.candidates:AttentionLseReference",
         "attention_lse.tile": "attention.candidates:AttentionLseTiles",
+        "gated_mlp.tile": "gated_mlp.candidates:GatedMlpTile",
         "layer_norm.tile": "norm.candidates:LayerNormTile",
         "linear_attention.tile": "linear_attention.candidates:LinearAttentionTile",
         "long_conv.direct": "long_conv.candidates:Direct",

@@ -1,0 +1,1 @@
+"""The pointwise part of the gated feed-forward block, forward and backward."""
