@@ -30,7 +30,7 @@ def inputs(conv: ShortConv, heads: int, time: int, *, transposed: bool) -> dict[
     return made | ({"bias": random(heads)} if conv.bias else {})
 
 
-@settings(max_examples=14, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     time=LENGTHS,
     taps=TAPS,
@@ -51,7 +51,7 @@ def test_any_length_and_taps_are_the_dialects(
     prove(forward(conv), given, expected={"y": torch.empty_like(dy).copy_(y)})
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=7, deadline=None)
 @given(
     time=LENGTHS,
     taps=TAPS,
@@ -72,7 +72,6 @@ def test_gradients_are_those_of_the_dialect(
     leaves = [given[name].detach().requires_grad_() for name in ("u", "k", "bias")[: 2 + bias]]
     y = dialect(*leaves, activation=activation)
     du, *_ = torch.autograd.grad(y, leaves, dy)
-    # Piece by piece: what is added to the loss by its times, differentiated alone.
     piece = 8 * sides[1]
     partials = torch.zeros(taps + bias, 2, -(-time // piece), heads, dtype=torch.float64)
     for batch in range(2):
