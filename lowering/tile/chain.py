@@ -70,19 +70,19 @@ class Chain:
 def chain(text: str) -> Chain:
     """Parse a chain; raises :class:`TileError` saying what in it cannot be read."""
     try:
-        module = ast.parse(text.strip())
+        ast.parse(text.strip())
     except SyntaxError as error:
         raise TileError(f"chain {text!r}: {error.msg}") from error
-    named = {target.id for s in module.body if isinstance(s, ast.Assign) for target in s.targets
-             if isinstance(target, ast.Name)}  # fmt: skip
-    names = {node.id for node in ast.walk(module) if isinstance(node, ast.Name)} - named - set(FUNCTIONS) - {"x"}
-    for name in names:
-        if not re.fullmatch(rf"({'|'.join(PLACEMENTS)})\d+", name):
-            raise TileError(f"chain {text!r}: {name} is not x, full0, row0, column0 or a function")
-    outputs: list[Any] = _walk(text, lambda name: name, lambda name, *_: name)
-    return Chain(
-        text, tuple(sorted(names, key=lambda name: (PLACEMENTS.index(name.rstrip("0123456789")), name))), len(outputs)
-    )
+    names: set[str] = set()
+
+    def operand(name: str) -> None:
+        if name != "x" and not re.fullmatch(rf"({'|'.join(PLACEMENTS)})\d+", name):
+            raise TileError(f"chain {text!r}: {name} is not x, full0, row0, column0 or assigned before")
+        names.add(name)
+
+    outputs = _walk(text, operand, lambda *_: None)
+    extras = sorted(names - {"x"}, key=lambda name: (PLACEMENTS.index(name.rstrip("0123456789")), name))
+    return Chain(text, tuple(extras), len(outputs))
 
 
 def _walk(text: str, operand: Callable[[str], Any], apply: Callable[..., Any]) -> list[Any]:
@@ -109,9 +109,11 @@ def _walk(text: str, operand: Callable[[str], Any], apply: Callable[..., Any]) -
 
     *assignments, last = ast.parse(text.strip()).body or [ast.Pass()]
     for statement in assignments:
-        if not (isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)):
-            raise TileError(f"chain {text!r}: only the last part may be an output")
-        local[statement.targets[0].id] = value(statement.value)
+        match statement:
+            case ast.Assign([ast.Name(name)], assigned):
+                local[name] = value(assigned)
+            case _:
+                raise TileError(f"chain {text!r}: only the last part may be an output")
     if not isinstance(last, ast.Expr):
         raise TileError(f"chain {text!r}: the last part must be what it gives")
     outputs = last.value.elts if isinstance(last.value, ast.Tuple) else [last.value]
