@@ -28,7 +28,6 @@ _UNARY = {
     "tanh": "tanh",
 }  # fmt: skip
 _BINARY = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-_SYMMETRIC = {"maximum", "minimum"}
 FLOATS = frozenset({torch.float32, torch.float16, torch.bfloat16})
 
 
@@ -188,8 +187,6 @@ def _step(
         return f"{'gelu_tanh' if arguments['approximate'] == 'tanh' else 'gelu'}({write(values[0])})"
     if name == "dropout" and (arguments["train"] is False or arguments["p"] == 0) and "input" in arguments:
         return write(arguments["input"]) if _placement(arguments["input"], shape) else None
-    if name in _SYMMETRIC:
-        return f"{name}({write(values[0])}, {write(values[1])})"
     if name in _BINARY and arguments.get("alpha", 1) == 1 and len(values) == 2 and "rounding_mode" not in arguments:
         return f"({write(values[0])} {_BINARY[name]} {write(values[1])})"
     return None

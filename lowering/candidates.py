@@ -44,6 +44,12 @@ Config = Mapping[str, Any]
 REFERENCE = "inductor"
 """The reference's own name."""
 
+TILE = "tile"
+"""The own name of a tile kernel. Those are for :data:`GPUS`, and are not loaded for other targets."""
+
+GPUS = frozenset({"cuda", "hip"})
+"""Kinds of target that run tile kernels."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -249,7 +255,8 @@ class Candidates:
 
     def of(self, op: str, kind: str) -> list[Candidate]:
         """The candidates of an operator for a kind of target, besides its reference."""
-        classes = (self.registry.get(name) for name in self.by_op.get(op, ()))
+        names = (name for name in self.by_op.get(op, ()) if kind in GPUS or not name.endswith(f".{TILE}"))
+        classes = map(self.registry.get, names)
         return [candidate() for candidate in classes if kind in candidate.kinds]
 
     def reference(self, op: str) -> Reference:

@@ -24,7 +24,7 @@ from ..compiler.passes import PassContext
 from ..compiler.program import Program, value_of
 from ..compiler.rules import Decline, illegal
 from ..compiler.sites import Site, sites
-from .candidates import REFERENCE, Call, Candidate, Candidates, Config, Reference, call_of, operator_of
+from .candidates import GPUS, REFERENCE, Call, Candidate, Candidates, Config, Reference, call_of, operator_of
 from .costs import Entry, key_of, look_up
 from .known_bad import known_bad
 from .targets import Target, target_of
@@ -174,7 +174,7 @@ class _Question:
         credit = spared / self.target.memory_rate if isinstance(spared, int) and self.target.known else 0.0
         if measured is not None and measured.config in allowed:
             return Price(candidate, measured.config, max(measured.seconds - credit, 0.0), True, entry.where)
-        on_gpu = self.target.kind in ("cuda", "hip")
+        on_gpu = self.target.kind in GPUS
         if on_gpu and not isinstance(candidate, Reference) and self.target.arch not in candidate.proven:
             message = f"{name} has never been run on {self.target.arch}, where its results are still to be checked"
             return Decline("unproven", message, unblock="regraft kernels tune", nearness=3)

@@ -57,7 +57,7 @@ FUNCTIONS: dict[str, Function] = {
     "erf": Function(1, torch.erf, "tl.erf({0})"),
     "sigmoid": Function(1, torch.sigmoid, "tl.sigmoid({0})"),
     "tanh": Function(1, torch.tanh, "(2 * tl.sigmoid(2 * {0}) - 1)"),
-    "relu": Function(1, torch.relu, "tl.maximum({0}, 0)"),
+    "relu": Function(1, torch.relu, "tl.where({0} < 0, 0, {0})"),
     "silu": Function(1, F.silu, "({0} * tl.sigmoid({0}))"),
     "gelu": Function(1, F.gelu, f"(0.5 * {{0}} * (1 + tl.erf({{0}} * {_SQRT_HALF})))"),
     "gelu_tanh": Function(

@@ -20,7 +20,7 @@ CPU, H200 = target_of("cpu"), target_for("sm_90")
 class Tile(Candidate):
     """Takes a thousandth of a second, by its own account."""
 
-    name: ClassVar[str] = "long_conv.tile"
+    name: ClassVar[str] = "long_conv.quick"
     proven: ClassVar[frozenset[str]] = frozenset({"sm_90"})
 
     def supports(self, call, target):
@@ -33,7 +33,7 @@ class Tile(Candidate):
         return call.target(**call.arguments)
 
 
-TILE = Candidates(candidate_registry({"long_conv.tile": f"{__name__}:Tile"}))
+TILE = Candidates(candidate_registry({"long_conv.quick": f"{__name__}:Tile"}))
 
 
 def convolution(length=10, dtype=torch.float32):
@@ -48,7 +48,7 @@ def measured(target, candidates=TILE, **seconds):
 
 @pytest.mark.parametrize(("faster", "chosen"), [(MARGIN * 1.01, True), (MARGIN * 0.99, False)])
 def test_a_measured_kernel_must_win_by_the_margin(faster, chosen):
-    decision = decide(measured(CPU, tile=1e-3, inductor=faster * 1e-3), CPU, TILE)
+    decision = decide(measured(CPU, quick=1e-3, inductor=faster * 1e-3), CPU, TILE)
     assert (decision.chosen is not None) == chosen
     assert (decision.best.seconds, decision.reference.seconds) == (1e-3, pytest.approx(faster * 1e-3, rel=1e-2))
 
@@ -65,7 +65,7 @@ def test_an_estimate_does_not_count_where_the_kernel_was_never_checked():
     decision = decide(measured(target, inductor=1.0), target, TILE)
     assert decision.chosen is None
     assert decision.refused.code == "unproven"
-    assert decide(measured(target, inductor=1.0, tile=1e-3), target, TILE).chosen is not None
+    assert decide(measured(target, inductor=1.0, quick=1e-3), target, TILE).chosen is not None
 
 
 def test_without_any_number_the_reference_stays():
@@ -77,7 +77,7 @@ def test_without_any_number_the_reference_stays():
 def test_what_was_rejected_when_tried_is_not_chosen():
     call = measured(H200, inductor=1.0)
     key = key_of(call, TILE.reference("long_conv"), H200)
-    record({key: {"tile": Measured(0.0, {}, "a NaN")}})
+    record({key: {"quick": Measured(0.0, {}, "a NaN")}})
     decision = decide(call, H200, TILE)
     assert decision.chosen is None
     assert decision.refused.code == "rejected"
@@ -88,9 +88,9 @@ def test_a_call_that_is_not_supported_is_declined_with_the_reason():
 
 
 def test_traffic_spared_in_the_neighbourhood_counts_for_the_kernel():
-    call = measured(H200, tile=1e-3, inductor=1e-3)
+    call = measured(H200, quick=1e-3, inductor=1e-3)
     assert decide(call, H200, TILE).chosen is None
-    assert decide(call, H200, TILE, spared={"long_conv.tile": int(H200.memory_rate * 5e-4)}).chosen is not None
+    assert decide(call, H200, TILE, spared={"long_conv.quick": int(H200.memory_rate * 5e-4)}).chosen is not None
 
 
 @pytest.mark.parametrize("length", [256, 1024, 4096, 16384, 65536])
@@ -112,7 +112,7 @@ def test_short_filters_are_applied_directly_on_a_cpu(taps, chosen):
 def test_training_and_other_dtypes_are_not_decided_by_what_was_measured_without():
     from dataclasses import replace
 
-    call = measured(CPU, tile=1e-3, inductor=1.0)
+    call = measured(CPU, quick=1e-3, inductor=1.0)
     assert decide(call, CPU, TILE).chosen is not None
     assert decide(replace(call, training=True), CPU, TILE).refused.code == "unmeasured"
     assert decide(convolution(dtype=torch.bfloat16), CPU, TILE).refused.code == "unmeasured"

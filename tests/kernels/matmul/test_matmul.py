@@ -93,3 +93,9 @@ def test_nothing_times_nothing_is_empty() -> None:
 def test_a_tile_is_read_back_from_its_text() -> None:
     tile = MatmulTile(64, 128, 32, 4, 4, 5, persistent=True, descriptors=True)
     assert MatmulTile.parse(str(tile)) == tile
+
+
+def test_not_a_number_stays_one_through_an_activation() -> None:
+    a = torch.full((1, 16), float("nan"))
+    (made,) = tile_matmul(a, torch.ones(16, 1), [], False, "x", "relu(x)", "f32", str(SMALL), "")
+    assert made.isnan().all()
