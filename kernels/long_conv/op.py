@@ -6,6 +6,8 @@ post_gate * (k conv x + skip * x), x = pre_gate * u, contiguous [B, H, length] i
 - u and pre_gate [B, H, L] of any strides, post_gate [B, H, length], all fp16, bf16 or fp32; skip [H] in fp32;
 - spectrum [H, 2, k1, k2] in fp32 and of any strides, by :func:`.tables.spectrum_tiles` of ``blocks`` ("n1 n2 r1 r2":
   factors and kept digits); roots and twiddle by :func:`.tables.roots` for u's type;
+- for long sequences three factors, "n0 n1 n2 r0 r1 r2" and spectrum [H, k0, 2, k1, k2]: n0 is a stage of its own
+  through device memory (:mod:`.four_step`), three programs instead of one;
 - ``paired``, ``turns`` and ``warps`` as in :class:`.fourier.ConvTile`.
 
 Backward keeps the inputs and nothing else. It sums over the batch in fp32 in a fixed order: two runs give the same
@@ -22,7 +24,7 @@ from torch import Tensor
 from ...compiler.ops.spectrum_blocks import SpectrumBlocks
 from ...lowering.tile.ir import DTYPE_NAMES
 from ..support import execute
-from . import program
+from . import program, steps
 from .fourier import ConvTile
 from .tables import tile_side, tile_sides
 
@@ -45,7 +47,12 @@ def tile_long_conv(
     """The convolution; raises :class:`regraft.lowering.tile.TileError` for tensors that do not fit."""
     y = u.new_empty((*u.shape[:2], length))
     if y.numel():
-        tile = _tile(u, blocks, paired, turns, warps)
+        factored = _blocks(blocks, max(u.shape[-1], length))
+        if len(factored.factors) == 3:
+            stages = steps.Steps(factored, spectrum, roots, twiddle, paired, turns, warps)
+            steps.convolution(stages, y, u, skip, pre_gate, post_gate)
+            return y
+        tile = _tile(u, length, factored, paired, turns, warps)
         given = _given(skip=skip, pre_gate=pre_gate, post_gate=post_gate)
         tensors = {"u": u, "spectrum": spectrum, "roots": roots, "twiddle": twiddle, **given}
         execute(program.forward(tile, _options(given)), {**tensors, "y": y})
@@ -89,8 +96,15 @@ def tile_long_conv_backward(
     """The gradients of u, spectrum, skip, pre_gate and post_gate; empty where there is none to have."""
     found = _gradients(dy, u, spectrum, skip, pre_gate, post_gate, filter_gradient)
     if not dy.numel():
-        return tuple(gradient.zero_() for gradient in found)  # type: ignore[return-value]
-    tile = _tile(u, blocks, paired, turns, warps)
+        for gradient in found:
+            gradient.zero_()
+        return found
+    factored = _blocks(blocks, max(u.shape[-1], dy.shape[-1]))
+    if len(factored.factors) == 3:
+        stages = steps.Steps(factored, spectrum, roots, twiddle, paired, turns, warps)
+        steps.gradients(stages, found, dy, u, skip, pre_gate, post_gate)
+        return found
+    tile = _tile(u, dy.shape[-1], factored, paired, turns, warps)
     given = _given(skip=skip, pre_gate=pre_gate, post_gate=post_gate)
     tensors = {"dy": dy, "u": u, "spectrum": spectrum, "roots": roots, "twiddle": twiddle, **given}
     names = ("du", "dspectrum", "dskip", "dpre_gate", "dpost_gate")
@@ -131,7 +145,12 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
-    found = tile_long_conv_backward(dy, *ctx.saved_tensors, ctx.needs_input_grad[1], *ctx.options)
+    u, spectrum, roots, twiddle, skip, pre_gate, post_gate = ctx.saved_tensors
+    blocks, paired, turns, warps = ctx.options
+    found = tile_long_conv_backward(
+        dy, u, spectrum, roots, twiddle, skip, pre_gate, post_gate, ctx.needs_input_grad[1],
+        blocks, paired, turns, warps,
+    )  # fmt: skip
     du, dspectrum, dskip, dpre_gate, dpost_gate = (
         gradient if wanted else None
         for gradient, wanted in zip(found, [ctx.needs_input_grad[at] for at in (0, 1, 4, 5, 6)], strict=True)
@@ -147,13 +166,20 @@ def blocks_text(blocks: SpectrumBlocks) -> str:
     return " ".join(map(str, (*blocks.factors, *blocks.kept)))
 
 
-def _tile(u: Tensor, text: str, paired: bool, turns: int, warps: int) -> ConvTile:
-    n1, n2, r1, r2 = map(int, text.split())
-    blocks, length = SpectrumBlocks((n1, n2), (r1, r2)), u.shape[-1]
+def _blocks(text: str, length: int) -> SpectrumBlocks:
+    numbers = tuple(map(int, text.split()))
+    stages = len(numbers) // 2
+    blocks = SpectrumBlocks(numbers[:stages], numbers[stages:])
     if length > blocks.size:
-        raise ValueError(f"regraft_tile::long_conv: u has {length} samples, more than the {blocks.size} of {n1} x {n2}")
-    rows = tile_side(-(-length // n2))
-    return ConvTile(n1, n2, rows, *tile_sides(blocks), DTYPE_NAMES[u.dtype], paired, turns, warps)
+        factors = " x ".join(map(str, blocks.factors))
+        raise ValueError(f"regraft_tile::long_conv: u has {length} samples, more than the {blocks.size} of {factors}")
+    return blocks
+
+
+def _tile(u: Tensor, length: int, blocks: SpectrumBlocks, paired: bool, turns: int, warps: int) -> ConvTile:
+    (n1, n2), (k1, k2) = blocks.factors, tile_sides(blocks)
+    rows = tile_side(-(-max(u.shape[-1], length) // n2))
+    return ConvTile(n1, n2, rows, k1, k2, DTYPE_NAMES[u.dtype], paired, turns, warps)
 
 
 def _options(given: dict[str, Tensor]) -> program.Options:

@@ -3,7 +3,8 @@
 A transform of N = n1 n2 points has samples n = i1 n2 + i2 and frequencies k = j1 + n1 j2 (FlashFFTConv, arXiv
 2311.05908, section 3). Of the frequencies the kernels compute those that a :class:`SpectrumBlocks` keeps, rounded up to
 tiles of k1 x k2. The 1/N of the inverse is shared out so that no half overflows where the result does not, and
-few become subnormal: 1/sqrt(n1) with the twiddle, which both directions multiply by, and 1/n2 with the spectrum.
+few become subnormal: 1/sqrt(n1) with the twiddle, which both directions multiply by, and 1/n2 with the spectrum. An
+outer stage of n0 points, N = n0 n1 n2, adds its own 1/sqrt(n0) to its own twiddle.
 """
 
 # torch.fft comes without types.
@@ -28,23 +29,43 @@ def tile_side(count: int) -> int:
 
 
 def tile_sides(blocks: SpectrumBlocks) -> tuple[int, ...]:
-    """How many values of each digit are computed so that all kept ones are: sides of a tile, of the last two."""
-    return (*blocks.kept[:-2], *map(tile_side, blocks.kept[-2:]))
+    """How many values of each digit are computed so that all kept ones are: sides of a tile."""
+    return tuple(map(tile_side, blocks.kept))
 
 
 def roots(blocks: SpectrumBlocks, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """DFT matrices and twiddle of two stages: flat F1 [2, k1, n1] and F2 [2, n2, k2] in ``dtype``, [2, k1, n2] in fp32.
 
-    Real parts come before imaginary ones, as everywhere here. Worked out in fp64, and left so for ``dtype`` fp64.
+    Of three stages (n0, n1, n2), the first one's F0 [2, k0, n0] and twiddle [2, k0, n1 n2] before those of the others,
+    both flat (:func:`steps`). Real parts come before imaginary ones, as everywhere here. Worked out in fp64, and left
+    so for ``dtype`` fp64.
     """
-    n1, n2 = blocks.factors
+    n1, *rest = blocks.factors
+    width = math.prod(rest)
     computed = SpectrumBlocks(blocks.factors, tile_sides(blocks))
-    j1, j2 = (torch.tensor(computed.digits(level)) for level in (0, 1))
-    first = turns(j1[:, None] * torch.arange(n1), n1)
-    second = turns(torch.arange(n2)[:, None] * j2, n2)
-    twiddle = turns(j1[:, None] * torch.arange(n2), n1 * n2) / math.sqrt(n1)
-    flat, wide = torch.cat([first.flatten(), second.flatten()]), torch.promote_types(dtype, torch.float32)
-    return flat.to(device, dtype), twiddle.to(device, wide)
+    j1 = torch.tensor(computed.digits(0))
+    matrix = turns(j1[:, None] * torch.arange(n1), n1)
+    twiddle = turns(j1[:, None] * torch.arange(width), blocks.size) / math.sqrt(n1)
+    wide = torch.promote_types(dtype, torch.float32)
+    if len(rest) == 1:
+        last = turns(torch.arange(width)[:, None] * torch.tensor(computed.digits(1)), width)
+        return torch.cat([matrix.flatten(), last.flatten()]).to(device, dtype), twiddle.to(device, wide)
+    flat, inner = roots(inner_blocks(blocks), dtype, device)
+    outer = matrix.flatten().to(device, dtype), twiddle.flatten().to(device, wide)
+    return torch.cat([outer[0], flat]), torch.cat([outer[1], inner.flatten()])
+
+
+def inner_blocks(blocks: SpectrumBlocks) -> SpectrumBlocks:
+    """What is left within the first stage."""
+    return SpectrumBlocks(blocks.factors[1:], blocks.kept[1:])
+
+
+def steps(blocks: SpectrumBlocks, flat: Tensor, twiddle: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Views of the :func:`roots` of three stages: the first one's, with its twiddle [2, k0, n1 n2], and the others'."""
+    (n0, n1, n2), (k0, k1, _) = blocks.factors, tile_sides(blocks)
+    matrix, width = 2 * k0 * n0, n1 * n2
+    outer = flat[:matrix], twiddle[: 2 * k0 * width].view(2, k0, width)
+    return outer, (flat[matrix:], twiddle[2 * k0 * width :].view(2, k1, n2))
 
 
 def turns(exponents: Tensor, order: int) -> Tensor:
@@ -56,8 +77,8 @@ def turns(exponents: Tensor, order: int) -> Tensor:
 def spectrum_tiles(k_f: Tensor, blocks: SpectrumBlocks) -> Tensor:
     """The spectrum of real filters, complex ``[..., N // 2 + 1]``, as real tiles ``[..., 2, k1, k2]``, over n2.
 
-    Of three stages the tiles are those of the last two, ``[..., r1, 2, k2, k3]`` for the r1 kept digits of the first,
-    over n2 n3. Plain ATen, through which gradients go back to k_f; imaginary parts at 0 and N / 2 do not count.
+    Of three stages (n0, n1, n2) they are ``[..., k0, 2, k1, k2]``, a slice for each digit of the first. Plain ATen,
+    through which gradients go back to k_f; imaginary parts at 0 and N / 2 do not count.
     """
     half, stages = blocks.size // 2, len(blocks.factors)
     if blocks != blocks.dense:
@@ -72,7 +93,7 @@ def spectrum_tiles(k_f: Tensor, blocks: SpectrumBlocks) -> Tensor:
     for level, count in enumerate(tile_sides(blocks)):
         tiles = _window(tiles, -1 - level, count)
     tiles = tiles.movedim(tuple(range(-stages, 0)), tuple(range(-1, -stages - 1, -1)))
-    return (tiles / math.prod(blocks.factors[1:])).movedim(0, -3).contiguous()
+    return (tiles / blocks.factors[-1]).movedim(0, -3).contiguous()
 
 
 def replaced(k_f: Tensor, period: int, size: int, length: int, outputs: int) -> Tensor:
