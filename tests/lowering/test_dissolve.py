@@ -8,7 +8,7 @@ from regraft.frontend.capture import capture
 from regraft.lowering.dissolve import dissolve
 from torch import nn
 
-SINGLE = [name for name in OPS if name not in ("attention_lse", "merge_lse")]
+SINGLE = [name for name, op in OPS.items() if len(op.overload._schema.returns) == 1]
 
 
 class Call(nn.Module):
