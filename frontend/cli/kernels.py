@@ -3,7 +3,7 @@
   list                 families and their variants
   show NAME            one variant: its source, or with an option what a compiler made of it
   audit [NAME ...]     compile for every architecture, without a GPU, and check the machine code; exit 1 on a fault
-  tune                 which kernels could be timed on this machine
+  tune                 check and time the kernels of this machine, and write what compilation chooses by
   cache                folders, how much is in them; --clear empties them
 
 NAME is a variant, a family or a glob.
@@ -15,7 +15,7 @@ import argparse
 import fnmatch
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ...compiler.errors import UsageError, nearest
@@ -36,6 +36,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("action", choices=ACTIONS, help="what to do")
     parser.add_argument("names", metavar="NAME", nargs="*", help="variants, families or globs")
     parser.add_argument("--target", metavar="ARCH", help=f"one architecture: {', '.join(AUDITED)}")
+    parser.add_argument("--op", metavar="OP", action="append", default=[], help="tune: only this operator; repeatable")
+    parser.add_argument("--quick", action="store_true", help="tune: one size of each operator, and less often")
     parser.add_argument("--clear", action="store_true", help="cache: delete printed sources and audit results")
     shown = parser.add_mutually_exclusive_group()
     for text in TEXTS:
@@ -171,24 +173,45 @@ def _audit(options: argparse.Namespace) -> int:
 def _tune(options: argparse.Namespace) -> int:
     import torch
 
-    here = torch.cuda.is_available()
-    rows = [
-        {"op": op, "candidate": name, "times_here": here or not name.endswith(".tile")}
-        for op, names in sorted(candidates.by_op.items())
-        for name in names
-        if not options.names or op in options.names or name in options.names
-    ]
+    from ...kernels.tunable import TUNABLE, tunable
+    from ...lowering import costs
+    from ...lowering.tune import tune
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    wanted = [*options.op, *options.names]
+    for op in wanted:
+        if op not in candidates.by_op:
+            raise UsageError(f"no operator {op!r} has kernels to choose from", hint=nearest(op, candidates.by_op))
+    jobs = [job for job in tunable(device, quick=options.quick) if not wanted or job.op in wanted]
+    found: list[dict[str, Any]] = []
+    with progress(f"timing {len(jobs)} calls") as step:
+        for at, job in enumerate(jobs):
+            step(f"{at + 1} of {len(jobs)}, {job.op} {job.shape}")
+            call = job.make(device)
+            compilable = device == "cuda" and candidates.reference(job.op).fused and not options.quick
+            for compiled in (False, True) if compilable else (False,):
+                trials = tune(replace(call, compiled=compiled), candidates, seconds=0.1 if options.quick else 1.0)
+                mode = "compiled" if compiled else "eager"
+                found += [{"op": job.op, "shape": job.shape, "mode": mode, **asdict(trial)} for trial in trials]
+    # What was asked for, or has sizes to be timed at on a GPU, and is none of the jobs.
+    left = sorted({*(wanted or (job.op for job in TUNABLE))} - {job.op for job in jobs})
     if options.json:
-        emit_json({"gpu": here, "candidates": rows})
+        emit_json({"device": device, "table": str(costs.table_path()), "trials": found, "left_out": left})
         return 0
-    table(
-        ("operator", "candidate", "can be timed here"),
-        [(row["op"], row["candidate"], "yes" if row["times_here"] else "no: needs a GPU") for row in rows],
-    )
-    if not here:
-        say("\nthere is no GPU: tile kernels cannot be timed here, and nothing was")
+    if found:
+        table(("operator", "shape", "mode", "candidate", "ms>", "error>", "configuration"), map(_trial, found))
+        say(f"\nthe fastest of each candidate is in {costs.table_path()}")
+    if left and device == "cpu":
+        say(f"\nthere is no GPU: kernels of {', '.join(left)} cannot be timed here, and were not")
+    elif left:
+        say(f"\nno sizes are listed for {', '.join(left)}, and nothing was timed")
     next_command(options, "kernels", "cache")
     return 0
+
+
+def _trial(row: dict[str, Any]) -> tuple[Any, ...]:
+    told = row["rejected"] or ", ".join(f"{name}={value}" for name, value in row["config"].items())
+    return (*(row[name] for name in ("op", "shape", "mode", "candidate", "milliseconds", "error")), told)
 
 
 def _cache(options: argparse.Namespace) -> int:

@@ -5,7 +5,8 @@ import json
 import pytest
 from regraft.compiler.errors import UsageError
 from regraft.frontend.cli import kernels, main
-from regraft.kernels import families
+from regraft.kernels import candidates, families
+from regraft.kernels.tunable import tunable
 from regraft.lowering import costs
 from regraft.lowering.tile.audit import Machine
 
@@ -71,8 +72,35 @@ def test_clearing_the_cache_keeps_what_was_measured(capsys):
     assert after == {"printed kernels": 0, "audit results": 0, "measured costs": 1}
 
 
-def test_without_a_gpu_tune_says_what_it_could_not_time(capsys, monkeypatch):
+@pytest.fixture
+def no_gpu(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert main(["kernels", "tune"]) == 0
-    assert "there is no GPU" in capsys.readouterr().out
+
+
+def test_without_a_gpu_tune_says_what_it_could_not_time(capsys, no_gpu):
+    assert main(["kernels", "tune", "--op", "attention"]) == 0
+    assert "there is no GPU: kernels of attention cannot be timed here" in capsys.readouterr().out
+    assert not costs.table_path().exists()
     assert kernels.TAKES_MODEL is False
+
+
+def test_tuning_writes_the_cost_table_and_says_where(capsys, no_gpu):
+    assert main(["kernels", "tune", "--quick", "--op", "long_conv"]) == 0
+    shown = capsys.readouterr().out
+    assert f"the fastest of each candidate is in {costs.table_path()}" in shown
+    (measured,) = json.loads(costs.table_path().read_text())["entries"].values()
+    assert set(measured) == {"inductor", "direct", "monarch"}
+    assert "rejected" not in measured["direct"]
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_every_call_that_is_tuned_is_one_of_its_operator(kind):
+    jobs = tunable(kind)
+    assert [job.make("meta").op for job in jobs] == [job.op for job in jobs]
+    assert {job.op for job in jobs} <= set(candidates.by_op)
+    assert [job.op for job in tunable(kind, quick=True)] == list(dict.fromkeys(job.op for job in jobs))
+
+
+def test_tuning_an_operator_without_kernels_says_which_there_are(capsys):
+    assert main(["kernels", "tune", "--op", "long_con"]) == UsageError.exit_code
+    assert "did you mean 'long_conv'" in capsys.readouterr().err
