@@ -1,0 +1,1 @@
+"""The scan of a diagonal linear state-space model, by chunks."""
