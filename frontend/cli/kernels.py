@@ -27,7 +27,7 @@ from .render import emit_json, next_command, note, progress, quantity, say, tabl
 TAKES_MODEL = False
 
 ACTIONS = ("list", "show", "audit", "tune", "cache")
-TEXTS = ("source", "ttir", "ttgir", "ptx", "amdgcn")
+TEXTS = ("source", "tile", "ttir", "ttgir", "ptx", "amdgcn")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -88,6 +88,7 @@ def _list(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from ...lowering.tile.audit import compile_for
     from ...lowering.tile.launch import source
+    from ...lowering.tile.text import describe
 
     if len(options.names) != 1:
         raise UsageError("show takes one kernel", hint="regraft kernels list")
@@ -106,7 +107,10 @@ def _show(options: argparse.Namespace) -> int:
         text = made.texts[options.text] if machine else ""
     else:
         facts, text = {}, ""
-    text = text or (source(program, interpreted=False) if options.text == "source" or not options.target else "")
+    if options.text == "tile":
+        text = describe(program)
+    elif options.text == "source" or not (text or options.target):
+        text = source(program, interpreted=False)
     if options.json:
         emit_json({"variant": variant.name, "key": program.key, **facts, **({"text": text} if text else {})})
         return 0

@@ -31,6 +31,11 @@ def test_the_source_is_shown_and_parses(capsys):
     compile(text, NAME, "exec")
 
 
+def test_the_tile_program_is_shown(capsys):
+    assert main(["kernels", "show", NAME, "--tile"]) == 0
+    assert capsys.readouterr().out.startswith("rms_norm(x: bf16[M, WIDTH], ")
+
+
 def test_machine_code_is_shown(capsys):
     assert main(["kernels", "show", NAME, "--ptx", "--target", "sm_80"]) == 0
     assert ".target sm_80" in capsys.readouterr().out
