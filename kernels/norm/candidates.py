@@ -61,7 +61,7 @@ class RmsNormTile(Candidate):
         seconds = max(moved / target.memory_rate, roofline.seconds)
         return Estimate(seconds, roofline.flops, moved, roofline.floor_seconds)
 
-    def run(self, call: Call, config: Config) -> Tensor:
+    def run(self, call: Call, config: Config, *constants: Tensor) -> Tensor:
         """The norm alone."""
         weight, bias, *options = _options(call.arguments, config)
         return norm(call["x"], weight, bias, *options)[0]

@@ -156,9 +156,9 @@ def _kind(
     residual: bool = False,
 ) -> Norm:
     out = out_dtype(x.dtype, None if weight is None else weight.dtype, late)
-    names = ("" if given is None else DTYPE_NAMES[given.dtype] for given in (weight, bias))
+    scale, shift = ("" if given is None else DTYPE_NAMES[given.dtype] for given in (weight, bias))
     width, dtype = int(x.shape[-1]), DTYPE_NAMES[x.dtype]
-    return Norm(width, dtype, DTYPE_NAMES[out], *names, centred, residual, late, offset, rows)
+    return Norm(width, dtype, DTYPE_NAMES[out], scale, shift, centred, residual, late, offset, rows)
 
 
 def _forward(kind: Norm, eps: float, **given: Tensor | None) -> None:

@@ -106,6 +106,7 @@ def forward(norm: Norm) -> Program:
     def squared(at: Span) -> Tile:
         return deviation(at) * deviation(at)
 
+    shift: Tile | None = None
     if norm.centred:
         mean = t.let("mean", c.sums(lambda at: summed(at).f32)[0] * (1 / norm.width))
         shift, square = (part * (1 / norm.width) for part in c.sums(deviation, squared))
@@ -118,7 +119,7 @@ def forward(norm: Norm) -> Program:
     t.store(statistics, (0, at_rows), rstd)
 
     def write(at: Span) -> None:
-        made = (deviation(at) - shift.col if norm.centred else deviation(at)) * rstd.col
+        made = (deviation(at) if shift is None else deviation(at) - shift.col) * rstd.col
         if norm.late and norm.dtype != "f32":
             made = made.cast(norm.dtype).f32
         if weight is not None:
