@@ -44,6 +44,7 @@ BUILTIN = {
         "rotary.tile": "rotary.candidates:RotaryTile",
         "short_conv.inductor": "short_conv.candidates:ShortConvReference",
         "short_conv.tile": "short_conv.candidates:ShortConvTile",
+        "ssm_scan.inductor": "ssm_scan.candidates:SsmScanReference",
         "ssm_scan.tile": "ssm_scan.candidates:SsmScanTile",
     }.items()
 }

@@ -19,6 +19,25 @@ MOST_MODES = {"cuda": 32, "hip": 16}
 
 
 @dataclass(frozen=True)
+class SsmScanReference(Reference):
+    """The definition's products, in fp32 by a library, which fuses nothing into them."""
+
+    name: ClassVar[str] = "ssm_scan.inductor"  # type: ignore[misc]
+    operator: str = "ssm_scan"
+
+    def estimate(self, call: Call, target: Target, config: Config) -> Estimate | None:
+        """Its three large products read u in fp32, and write what is then read again to be summed."""
+        roofline = super().estimate(call, target, config)
+        if roofline is None:
+            return None
+        u = call["u"]
+        copies = 3 * 3 + (u.dtype != torch.float32)
+        moved = traffic(call) + 4 * copies * u.numel()
+        seconds = max(moved / target.memory_rate, roofline.flops / target.general_rate)
+        return Estimate(seconds, roofline.flops, moved, roofline.floor_seconds)
+
+
+@dataclass(frozen=True)
 class SsmScanTile(Candidate):
     """u is read once and y written once; states stay in registers."""
 

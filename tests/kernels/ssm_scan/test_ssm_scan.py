@@ -145,3 +145,12 @@ def test_what_the_candidate_does_not_take_is_declined_with_a_reason():
     assert code((u.double(), *rest)) == "dtype"
     assert code((u, rest[0].double(), *rest[1:])) == "dtype"
     assert code(inputs(5, 100)) == "many-modes"
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "gfx942"])
+def test_the_kernel_is_estimated_to_be_faster_than_products_through_memory_but_no_faster_than_memory(arch):
+    call, target = call_with(semantic.default, *inputs(1000, dtype="bf16")), target_for(arch)
+    tile, products = (candidates.registry.get(f"ssm_scan.{name}")() for name in ("tile", "inductor"))
+    (config,) = tile.configs(call, target)
+    ours, theirs = tile.estimate(call, target, config), products.estimate(call, target, {})
+    assert ours.floor_seconds <= ours.seconds < theirs.seconds
