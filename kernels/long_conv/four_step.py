@@ -77,9 +77,11 @@ def outer_forward(tile: OuterTile, *, pre_gate: bool, many: bool = False) -> Pro
         start = j * tile.block * tile.n0 + i * tile.rows
         return _matrix(t, tile, roots, "f0", start, (tile.block, tile.n0), (tile.rows, 1))
 
-    # What every turn needs is loaded once.
-    whole = None if many else matrix(0)
-    factor = fourier.pair(lambda part, name: t.load(twiddle, (part, rows, columns), name=name), "twiddle")
+    def factor() -> Complex:
+        return fourier.pair(lambda part, name: t.load(twiddle, (part, rows, columns), name=name), "twiddle")
+
+    # What every turn needs is loaded once, unless a loop runs meanwhile that has no registers left for it.
+    whole, held = (None, None) if many else (matrix(0), factor())
     with s.turns(tile.samples(0, c * BLOCK)) as turn:
 
         def add(i: Any, sums: Parts) -> list[Tile]:
@@ -91,7 +93,7 @@ def outer_forward(tile: OuterTile, *, pre_gate: bool, many: bool = False) -> Pro
 
         blocks = cdiv(L, tile.rows * tile.width) if many else 1
         a = Complex(*_summed(t, blocks, [t.zeros(tile.block, BLOCK) for _ in range(2)] if many else [None, None], add))
-        for part, value in enumerate(_parts(a * factor)):
+        for part, value in enumerate(_parts(a * (held or factor()))):
             t.store(z, (turn.pair, s.h, rows, part, columns), value)
     return t.program()
 

@@ -67,8 +67,9 @@ class Steps:
 
     def _outer(self, samples: Tensor) -> OuterTile:
         rows = min(BLOCK, tile_side(-(-samples.shape[-1] // self._width)))
-        return OuterTile(self.blocks.factors[0], tile_sides(self.blocks)[0], self._width, rows,
-                         DTYPE_NAMES[samples.dtype], self.paired, self.turns)  # fmt: skip
+        n0, k0 = self.blocks.factors[0], tile_sides(self.blocks)[0]
+        warps = 4 if n0 <= BLOCK else 8
+        return OuterTile(n0, k0, self._width, rows, DTYPE_NAMES[samples.dtype], self.paired, self.turns, warps)
 
     def _inner(self, z: Tensor) -> ConvTile:
         blocks = inner_blocks(self.blocks)

@@ -1,7 +1,8 @@
 """``long_conv`` and ``long_conv_spectrum`` by the tile kernel: candidates for GPUs.
 
 A transform of N = n1 n2 points is in one program: a power of two from 256 to 4096, to 2048 in fp32, to half of that
-with gradients. Longer ones are declined. Any lag map is placed in it without wrap-around, a circular one of another
+with gradients. Longer ones take three programs (:mod:`.four_step`), to 4M points in halves, to 128K in fp32 or with
+gradients; what is longer still is declined. Any lag map is placed in it without wrap-around, a circular one of another
 period by its taps at every lag that is seen. A spectrum with zero blocks is multiplied by what is left where its
 factors are those of a tile.
 
@@ -33,8 +34,15 @@ SMALLEST = 256
 LARGEST = {torch.bfloat16: 4096, torch.float16: 4096, torch.float32: 2048}
 """Points of the transforms that one program takes; half as many with gradients, whose two spectra would spill."""
 
+LONGEST, LONGEST_TRAINED = {torch.bfloat16: 1 << 22, torch.float16: 1 << 22, torch.float32: 1 << 17}, 1 << 17
+"""Points of the transforms that three programs take, and with gradients: there the outer stage would have more than
+128 points around the 1024 whose spectra a gradient's program holds."""
+
 SIDES = (16, 32, 64)
-"""Of the two stages, as a spectrum with zero blocks must have them to be multiplied by what is left."""
+"""Of the last two stages, as a spectrum with zero blocks must have them to be multiplied by what is left."""
+
+INNER, WIDE_INNER = 1024, 4096
+"""Points within an outer stage of at most 128 points, and of more."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +88,16 @@ class _LongConv(Candidate):
             return Decline("filter-per-sample", "each sample has its own filter")
         if any(tuple(gate.shape[-2:-1]) not in ((), (1,), (u.shape[-2],)) for gate in gates):
             return Decline("shape", "u broadcasts to the channels of a gate")
-        size, largest = self.transform(call).blocks.size, LARGEST[u.dtype] // (2 if call.training else 1)
-        if size > largest:
-            where = f"one program in {u.dtype}{' with gradients' if call.training else ''}"
-            return Decline("size", f"{size} points are more than the {largest} of {where}")
+        blocks = self.transform(call).blocks
+        longest = min(LONGEST[u.dtype], LONGEST_TRAINED) if call.training else LONGEST[u.dtype]
+        if blocks.size > longest:
+            where = f"an outer stage in {u.dtype}{' with gradients' if call.training else ''}"
+            return Decline("size", f"{blocks.size} points are more than the {longest} of {where}")
         # The gradients take a fifth tile.
-        needed = shared_bytes(size, u.dtype) * (5 if call.training else 4) // 4
+        points = math.prod(blocks.factors[-2:])
+        needed = shared_bytes(points, u.dtype) * (5 if call.training else 4) // 4
         if needed > target.shared_bytes:
-            message = f"{size} points in {u.dtype} need {needed} bytes of shared memory, {target.name} has"
+            message = f"{points} points in {u.dtype} need {needed} bytes of shared memory, {target.name} has"
             numbers = {"bytes": needed, "limit": target.shared_bytes}
             return Decline("shared-memory", f"{message} {target.shared_bytes}", numbers)
         return None
@@ -97,22 +107,27 @@ class _LongConv(Candidate):
         batch = math.prod(call["u"].shape[:-2])
         paired = not isinstance(batch, int) or batch > 1
         pairs = (batch + 1) // 2 if paired else batch
-        channels, turns = call["u"].shape[-2], 8
-        while isinstance(pairs, int) and turns > 1 and -(-pairs // turns) * channels < 2 * target.multiprocessors:
+        *outer, n1, n2 = self.transform(call).blocks.factors
+        tasks, turns = call["u"].shape[-2] * math.prod(outer), 8
+        while isinstance(pairs, int) and turns > 1 and -(-pairs // turns) * tasks < 2 * target.multiprocessors:
             turns //= 2
-        n1, n2 = self.transform(call).blocks.factors
-        tile = {"block_n1": n1, "block_n2": n2, "paired": paired}
+        tile = {**({"block_n0": outer[0]} if outer else {}), "block_n1": n1, "block_n2": n2, "paired": paired}
         found = [{**tile, "turns": turns, "num_warps": warps} for warps in ((8, 4) if n1 * n2 > 512 else (4,))]
         return [*found, *([{**found[0], "turns": 1}] if turns > 1 else [])]
 
     def estimate(self, call: Call, target: Target, config: Config) -> Estimate | None:
-        """Inputs and outputs once, and FlashFFTConv's model of the stages for a sequence of each pair."""
+        """Inputs and outputs once, and FlashFFTConv's model of the stages for a sequence of each pair.
+
+        An outer stage's results, both ways, are written and read once more.
+        """
         if not target.known:
             return None
         *leading, channels, _ = call["u"].shape
-        rows, factors = math.prod(leading), (config["block_n1"], config["block_n2"])
+        rows, outer = math.prod(leading), "block_n0" in config
+        factors = tuple(config[name] for name in ("block_n0", "block_n1", "block_n2") if name in config)
         pairs = (rows + 1) // 2 if config["paired"] else rows
-        moved, size = traffic(call), math.prod(factors)
+        size = math.prod(factors)
+        moved = traffic(call) + (8 * call.dtype.itemsize * pairs * channels * size if outer else 0)
         floor = moved / target.memory_rate
         busy = fft_conv_seconds(pairs, channels, factors, target, call.dtype, outer=0)
         return Estimate(floor + busy, 16.0 * pairs * channels * size * sum(factors), moved, floor)
@@ -136,7 +151,7 @@ class _LongConv(Candidate):
             skip = skip.reshape(-1).float().expand(channels)
         gates = _sequences(call["pre_gate"], u, u.shape[-1]), _sequences(call["post_gate"], u, length)
         y = tile_long_conv(
-            u.reshape(-1, *u.shape[-2:]), tiles.expand(channels, -1, -1, -1), *constants, skip, *gates, length,
+            u.reshape(-1, *u.shape[-2:]), tiles.expand(channels, *tiles.shape[1:]), *constants, skip, *gates, length,
             blocks_text(transform.blocks), config["paired"], config["turns"], config["num_warps"],
         )  # fmt: skip
         return y.reshape(*u.shape[:-1], length)
@@ -154,7 +169,9 @@ class LongConvTile(_LongConv):
         taps_rev = 0 if call["k_rev"] is None else call["k_rev"].shape[-1]
         asked = call["fft_size"] if call["lags"] == "circular" else 0
         size = transform_size(length, taps, taps_rev, call["lags"], asked, call["lag0"])
-        return _circular(size, length, length) if call["lags"] == "circular" else Transform(_factored(size))
+        if call["lags"] == "circular":
+            return _circular(call, size, length, length)
+        return Transform(_factored(call, size))
 
     def filter_spectrum(self, call: Call, transform: Transform) -> Tensor:
         """By one FFT in fp32."""
@@ -175,10 +192,15 @@ class LongConvSpectrumTile(_LongConv):
 
     def transform(self, call: Call) -> Transform:
         """The spectrum's own where that is a tile's; only there are zero blocks left out."""
-        factors, kept = tuple(call["factors"] or ()), tuple(call["kept"] or ())
-        if len(factors) == 2 and all(side in SIDES for side in factors):
-            return Transform(SpectrumBlocks(factors, kept))
-        return _circular(call["fft_size"], call["u"].shape[-1], call["length"])
+        factors: tuple[int, ...] = tuple(call["factors"] or ())
+        kept: tuple[int, ...] = tuple(call["kept"] or ())
+        if len(factors) in (2, 3) and all(side in SIDES for side in factors[-2:]):
+            # An outer stage has a power of two from 16 on.
+            outer, points = factors[:-2], math.prod(factors[-2:])
+            largest = _inner(call["fft_size"]) if outer else _one_program(call)
+            if points <= largest and all(n0 >= SIDES[0] and n0 & (n0 - 1) == 0 for n0 in outer):
+                return Transform(SpectrumBlocks(factors, kept))
+        return _circular(call, call["fft_size"], call["u"].shape[-1], call["length"])
 
     def filter_spectrum(self, call: Call, transform: Transform) -> Tensor:
         """As it is, without what its blocks leave out."""
@@ -188,18 +210,31 @@ class LongConvSpectrumTile(_LongConv):
         return k_f
 
 
-def _circular(period: int, length: int, outputs: int) -> Transform:
+def _circular(call: Call, period: int, length: int, outputs: int) -> Transform:
     """At the period itself where a tile has it, else where all lags between inputs and outputs fit."""
     if period >= SMALLEST and period & (period - 1) == 0:
-        return Transform(_factored(period))
-    return Transform(_factored(length + outputs - 1), period)
+        return Transform(_factored(call, period))
+    return Transform(_factored(call, length + outputs - 1), period)
 
 
-def _factored(size: int) -> SpectrumBlocks:
-    """The nearly square factors, the larger first, of the next power of two."""
-    bits = max(size, SMALLEST) - 1
-    second = bits.bit_length() // 2
-    factors = (1 << (bits.bit_length() - second), 1 << second)
+def _one_program(call: Call) -> int:
+    """Points of the largest transform in one program."""
+    return LARGEST[call["u"].dtype] // (2 if call.training else 1)
+
+
+def _inner(size: int) -> int:
+    """Most points within an outer stage."""
+    return WIDE_INNER if size > 128 * INNER else INNER
+
+
+def _factored(call: Call, size: int) -> SpectrumBlocks:
+    """The nearly square factors, the larger first, of the next power of two, within an outer stage if it is long."""
+    bits = (max(size, SMALLEST) - 1).bit_length()
+    outer: tuple[int, ...] = ()
+    if 1 << bits > _one_program(call):
+        outer = (max(SIDES[0], (1 << bits) // _inner(1 << bits)),)
+    bits -= sum(n0.bit_length() - 1 for n0 in outer)
+    factors = (*outer, 1 << (bits - bits // 2), 1 << (bits // 2))
     return SpectrumBlocks(factors, factors)
 
 

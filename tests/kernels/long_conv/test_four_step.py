@@ -64,7 +64,8 @@ def test_the_outer_stage_is_a_transform_along_the_rows(batch, length, gated, dty
     u, gate = normal(batch, length, 1).mT, normal(batch, 1, length, seed=1) + 2.0
     wanted = complex_rows(u * gate if gated else u, BLOCKS, paired)
     program = outer_forward(outer_tile(16, 16, dtype, paired, turns), pre_gate=gated)
-    prove(program, {"u": u, **tables(BLOCKS)[0], **({"pre_gate": gate} if gated else {})}, expected={"z": parts(wanted)})
+    given = {"u": u, **tables(BLOCKS)[0], **({"pre_gate": gate} if gated else {})}
+    prove(program, given, expected={"z": parts(wanted)})
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -142,10 +143,10 @@ def test_outputs_may_end_before_or_after_the_input_does():
 
 
 def test_8192_points_in_halves():
-    u, k, *rest = case(1, 1, 4001, torch.float16)
-    blocks = SpectrumBlocks((16, 32, 16), (16, 32, 16))
-    expected = long_conv(u.double(), k.double(), rest[0].double(), pre_gate=rest[1].double(), post_gate=rest[2].double())
-    assert relative_error(conv(u, k, *rest, blocks=blocks), expected) < 1e-3
+    given = case(1, 1, 4001, torch.float16)
+    u, k, skip, pre, post = (tensor.double() for tensor in given)
+    expected = long_conv(u, k, skip, pre_gate=pre, post_gate=post)
+    assert relative_error(conv(*given, blocks=SpectrumBlocks((16, 32, 16), (16, 32, 16))), expected) < 1e-3
 
 
 @pytest.mark.parametrize("kept", [(16, 16, 5), (7, 16, 16), (32, 3, 9)], ids=str)

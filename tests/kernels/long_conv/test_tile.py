@@ -69,8 +69,8 @@ def test_zero_blocks_stay_zero(factors, kept):
 @pytest.mark.parametrize(
     ("code", "arguments", "options"),
     [
-        ("size", (normal(2, 3, 2050, dtype=torch.float16), normal(3, 2050)), {}),
-        ("size", (normal(2, 3, 1030), normal(3, 1030)), {}),
+        ("size", (normal(1, 1, 2**21 + 1, dtype=torch.float16), normal(1, 2**21 + 1)), {}),
+        ("size", (normal(1, 1, 2**16 + 1), normal(1, 2**16 + 1)), {}),
         ("dtype", (normal(2, 3, 9, dtype=torch.float64), normal(3, 9)), {}),
         ("dtype", (normal(2, 3, 9), normal(3, 9)), {"pre_gate": normal(2, 3, 9, dtype=torch.float16)}),
         ("dtype", (normal(2, 3, 9), normal(3, 9)), {"compute_dtype": torch.float64}),
@@ -91,9 +91,46 @@ def test_a_target_with_little_shared_memory_keeps_the_fft():
     assert (decline.code, decline.numbers) == ("shared-memory", {"bytes": 65536, "limit": 49152})
 
 
-def test_with_gradients_a_program_takes_half_as_many_points():
-    call = call_with(LONG_CONV, normal(2, 3, 2048, dtype=torch.float16), normal(3, 2048))
-    assert LongConvTile().supports(dataclasses.replace(call, training=True), H100).code == "size"
+@pytest.mark.parametrize(
+    ("length", "dtype", "training", "factors"),
+    [
+        (2048, torch.float16, False, (64, 64)),
+        (2048, torch.float16, True, (16, 16, 16)),
+        (1024, torch.float32, False, (64, 32)),
+        (1025, torch.float32, False, (16, 16, 16)),
+        (4096, torch.bfloat16, False, (16, 32, 16)),
+        (2**16, torch.bfloat16, True, (128, 32, 32)),
+        (2**19, torch.bfloat16, False, (256, 64, 64)),
+        (2**21, torch.float16, False, (1024, 64, 64)),
+    ],
+    ids=str,
+)
+def test_what_one_program_does_not_hold_gets_an_outer_stage(length, dtype, training, factors):
+    u, k = (torch.empty(shape, dtype=dtype, device="meta") for shape in ((2, 3, length), (3, length)))
+    call = call_with(LONG_CONV, u, k, training=training)
+    assert LongConvTile().supports(call, H100) is None
+    assert LongConvTile().transform(call).blocks.factors == factors
+
+
+def test_with_gradients_the_outer_stage_ends_earlier():
+    u, k = (torch.empty(shape, dtype=torch.float16, device="meta") for shape in ((2, 3, 2**17), (3, 2**17)))
+    assert LongConvTile().supports(call_with(LONG_CONV, u, k), H100) is None
+    assert LongConvTile().supports(call_with(LONG_CONV, u, k, training=True), H100).code == "size"
+
+
+@pytest.mark.parametrize(("lags", "options"), [("causal", {}), ("circular", {"fft_size": 3000, "lag0": 3})])
+def test_long_sequences_are_the_operators(lags, options):
+    pre, post = normal(1, 2, 2100), normal(2100)
+    call = call_with(LONG_CONV, normal(3, 2, 2100), normal(2, 2000), pre_gate=pre, post_gate=post, lags=lags, **options)
+    same(LongConvTile(), call)
+
+
+def test_zero_blocks_of_three_stages_stay_zero():
+    k_f = torch.fft.rfft(normal(2, 2000), n=4096)
+    call = call_with(LONG_CONV_SPECTRUM, normal(2, 2, 2000), k_f, fft_size=4096, length=2000,
+                     factors=[16, 16, 16], kept=[16, 16, 5])  # fmt: skip
+    assert LongConvSpectrumTile().transform(call).blocks.kept == (16, 16, 5)
+    same(LongConvSpectrumTile(), call)
 
 
 def test_on_a_cpu_it_is_declined():
