@@ -70,7 +70,9 @@ def outer_forward(tile: OuterTile, *, pre_gate: bool, many: bool = False) -> Pro
     roots = _roots(t, tile)
     twiddle = t.input("twiddle", (2, tile.k0, tile.width), "f32", contiguous=True)
     z = t.output("z", (s.pairs, s.H, tile.k0, 2, tile.width), tile.dtype)
-    _, _, j, c = s.start(("j", tile.k0 // tile.block), ("c", tile.width // BLOCK))
+    blocks = tile.k0 // tile.block
+    _, _, *found, c = s.start(*([("j", blocks)] if blocks > 1 else []), ("c", tile.width // BLOCK))
+    j = found[0] if found else 0
     rows, columns = span(j * tile.block, tile.block), span(c * BLOCK, BLOCK)
 
     def matrix(i: Any) -> Complex:
@@ -91,8 +93,8 @@ def outer_forward(tile: OuterTile, *, pre_gate: bool, many: bool = False) -> Pro
                 return [t.dot(f.re, x[0], re), t.dot(f.im, x[0], im)]
             return [t.dot(f.im, -x[1], t.dot(f.re, x[0], re)), t.dot(f.im, x[0], t.dot(f.re, x[1], im))]
 
-        blocks = cdiv(L, tile.rows * tile.width) if many else 1
-        a = Complex(*_summed(t, blocks, [t.zeros(tile.block, BLOCK) for _ in range(2)] if many else [None, None], add))
+        count = cdiv(L, tile.rows * tile.width) if many else 1
+        a = Complex(*_summed(t, count, [t.zeros(tile.block, BLOCK) for _ in range(2)] if many else [None, None], add))
         for part, value in enumerate(_parts(a * (held or factor()))):
             t.store(z, (turn.pair, s.h, rows, part, columns), value)
     return t.program()
