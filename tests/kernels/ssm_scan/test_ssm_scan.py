@@ -117,8 +117,28 @@ def test_gradients_are_those_of_the_definition(options):
     same_gradients(spread(kernel), spread(semantic), [given_[at] for at in present], GATES["f32"])
 
 
-def test_the_operator_is_what_torch_asks_of_one():
+@pytest.mark.parametrize("length", [1, 17, 270])
+@pytest.mark.parametrize("dtype", ["f32", "f16"])
+def test_gradients_of_the_input_and_the_state_are_a_scan_backwards(length, dtype):
+    u, *fixed, state = inputs(length, dtype=dtype)
+    assert not any(x.requires_grad for x in fixed)
+
+    def of(function):
+        return lambda u, state: function(u, *(x.to(torch.promote_types(x.dtype, state.dtype)) for x in fixed), state)
+
+    same_gradients(of(kernel), of(semantic), [u, state])
+
+
+def test_without_a_gradient_of_a_parameter_the_definition_is_not_computed_again(monkeypatch):
+    monkeypatch.setattr("regraft.kernels.ssm_scan.op.definition", None)
+    u, *fixed = inputs(40)
+    kernel(u.requires_grad_(), *fixed)[0].sum().backward()
+    assert u.grad.shape == u.shape
+
+
+def test_the_operators_are_what_torch_asks_of_them():
     operator_checks(torch.ops.regraft_tile.ssm_scan.default, (*inputs(5), *TILES))
+    operator_checks(torch.ops.regraft_tile.ssm_scan_adjoint.default, (*inputs(5), *TILES))
 
 
 @pytest.mark.parametrize("arch", ["sm_86", "sm_90"])
