@@ -28,6 +28,7 @@ BUILTIN = {
         "aten.mm.tile": "matmul.candidates:MmTile",
         "attention.inductor": "attention.candidates:AttentionReference",
         "attention.tile": "attention.candidates:AttentionTiles",
+        "attention_lse.flash": "attention.libraries:AttentionLseFlash",
         "attention_lse.inductor": "attention.candidates:AttentionLseReference",
         "attention_lse.tile": "attention.candidates:AttentionLseTiles",
         "gated_mlp.tile": "gated_mlp.candidates:GatedMlpTile",

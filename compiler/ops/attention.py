@@ -69,7 +69,7 @@ def attention(
     upper_left = mask == "causal" and bias is None and key_lengths is None and known(offset == 0)
     if softcap:
         logits = _logits(q, k, scale, softcap)
-        visible = _visible(q, k, key_lengths, mask, offset, window)
+        visible = key_mask(q, k, key_lengths, mask, offset, window)
         dtype = accumulation_dtype([q.dtype])
         if bias is None and key_lengths is None and _every_row_sees(q, k, mask, offset):
             logits = logits if visible is None else torch.where(visible, logits, -math.inf)
@@ -82,7 +82,7 @@ def attention(
         q,
         k,
         v,
-        attn_mask=None if upper_left else _both(bias, _visible(q, k, key_lengths, mask, offset, window)),
+        attn_mask=None if upper_left else combined_mask(bias, key_mask(q, k, key_lengths, mask, offset, window)),
         dropout_p=dropout,
         is_causal=upper_left,
         scale=scale,
@@ -113,7 +113,7 @@ def attention_lse(
     k, v = _share_batch(q, k), _share_batch(q, v)
     dtype = accumulation_dtype([q.dtype, k.dtype, v.dtype])
     logits = _logits(q.to(dtype), k.to(dtype), scale, softcap)
-    logits, empty = _hide(logits, bias, _visible(q, k, key_lengths, mask, offset, window))
+    logits, empty = _hide(logits, bias, key_mask(q, k, key_lengths, mask, offset, window))
     lse = logits.logsumexp(-1, keepdim=True)
     weights = logits.softmax(-1).masked_fill(empty, 0.0)
     out = _grouped_matmul(weights, v.to(dtype)).to(q.dtype)
@@ -143,7 +143,7 @@ def _share_batch(q: Tensor, kv: Tensor) -> Tensor:
     return kv.expand(*[ours if known(theirs == 1) else theirs for ours, theirs in batch], *kv.shape[-3:])
 
 
-def _visible(q: Tensor, k: Tensor, key_lengths: Tensor | None, mask: str, offset: int, window: int) -> Tensor | None:
+def key_mask(q: Tensor, k: Tensor, key_lengths: Tensor | None, mask: str, offset: int, window: int) -> Tensor | None:
     """The boolean mask that the mask kind and the key lengths stand for; None if every key is visible."""
     queries, keys = q.shape[-2], k.shape[-2]
     j = torch.arange(keys, device=q.device)
@@ -162,7 +162,7 @@ def _visible(q: Tensor, k: Tensor, key_lengths: Tensor | None, mask: str, offset
             visible = j // window == r // window
         else:
             visible = j // window <= r // window
-    return visible if key_lengths is None else _both(visible, j < key_lengths[..., None, None, None])
+    return visible if key_lengths is None else combined_mask(visible, j < key_lengths[..., None, None, None])
 
 
 def _every_row_sees(q: Tensor, k: Tensor, mask: str, offset: int) -> bool:
@@ -172,7 +172,7 @@ def _every_row_sees(q: Tensor, k: Tensor, mask: str, offset: int) -> bool:
     return known(offset >= 0) and known(q.shape[-2] + offset <= k.shape[-2])
 
 
-def _both(bias: Tensor | None, visible: Tensor | None) -> Tensor | None:
+def combined_mask(bias: Tensor | None, visible: Tensor | None) -> Tensor | None:
     """One mask for SDPA: boolean if ``bias`` is, else additive with -inf where not visible."""
     if bias is None or visible is None:
         return visible if bias is None else bias
@@ -181,7 +181,7 @@ def _both(bias: Tensor | None, visible: Tensor | None) -> Tensor | None:
 
 def _hide(logits: Tensor, bias: Tensor | None, visible: Tensor | None) -> tuple[Tensor, Tensor]:
     """Masked logits, and which rows are empty. An empty row comes back as zeros, so that no gradient turns to NaN."""
-    hidden = _both(bias, visible)
+    hidden = combined_mask(bias, visible)
     if hidden is not None:
         is_bool = hidden.dtype == torch.bool
         logits = torch.where(hidden, logits, -math.inf) if is_bool else logits + hidden.to(logits.dtype)
