@@ -32,7 +32,7 @@ class GatedConvolution(nn.Module):
 
     def forward(self, v: Tensor, x1: Tensor, x0: Tensor) -> Tensor:
         """Streams ``[B, D, L]``."""
-        from examples.models.hyena_lm import long_conv
+        from examples.hyena import long_conv
 
         taps = self.filter_fn.filter(v.shape[-1])[0]
         return long_conv(v * x1, taps, self.filter_fn.bias) * x0

