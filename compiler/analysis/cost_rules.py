@@ -234,6 +234,7 @@ OTHERS: dict[tuple[str, str], Rule] = {
     ("regraft", "short_conv"): _short_conv,
     ("regraft", "linear_attention"): _linear_attention,
     ("regraft", "ssm_scan"): _ssm_scan,
+    ("regraft", "shared_prefix_cat"): _per_element("suffix", 0),
 }
 """Operators with a rule of their own, by namespace and name."""
 

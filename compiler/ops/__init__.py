@@ -18,6 +18,7 @@ from .merge_lse import MERGE_LSE
 from .norm import LAYER_NORM, RMS_NORM
 from .registry import NAMESPACE, SemanticOp
 from .rotary import ROTARY
+from .shared_prefix import SHARED_PREFIX_CAT
 from .short_conv import SHORT_CONV
 from .ssm_scan import SSM_SCAN
 
@@ -38,6 +39,7 @@ OPS: dict[str, SemanticOp] = {
         SHORT_CONV,
         LINEAR_ATTENTION,
         SSM_SCAN,
+        SHARED_PREFIX_CAT,
     )
 }
 
