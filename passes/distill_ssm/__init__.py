@@ -1,0 +1,1 @@
+"""Distillation of long filters to state-space models."""
