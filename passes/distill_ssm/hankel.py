@@ -9,6 +9,7 @@ Channels that share poles make one block matrix [S m, m], whose right singular v
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,7 @@ RANK = 1e-13
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Leading singular values [G, r] (from below, by interlacing) and right singular vectors [G, m, r] of H."""
+    """Leading singular values [G, r] (from below, by interlacing) and right singular vectors [G, m, r]."""
 
     values: Tensor
     vectors: Tensor
@@ -66,36 +67,34 @@ class Spectrum:
 
 
 def spectrum(g: Tensor, count: int, *, rounds: int = 1, extended: bool = False) -> Spectrum:
-    """The ``count`` leading singular values and vectors of the Hankel matrices of taps [G, S, n] in fp64.
+    """The ``count`` leading singular values and vectors, and some more, of the Hankel matrices of taps [G, S, n].
 
     Randomised subspace iteration with products by FFT; nothing larger than [m, count] is ever decomposed. With
     ``extended`` the filter goes on as zeros and m = n: the Hankel operator of a filter that ends.
     """
     groups, _, taps = g.shape
     side = taps if extended else (taps + 1) // 2
-    size = fast_size(2 * side)
-    if not extended:
-        g = g[..., : 2 * side - 1]
-    transformed = torch.fft.rfft(g, n=size)
     width = min(count + OVERSAMPLING, side)
-
-    def times(x: Tensor) -> Tensor:
-        """H x for rows x [G, S or 1, width, m]: correlations of the taps with them."""
-        product = transformed.unsqueeze(-2) * torch.fft.rfft(x, n=size).conj()
-        return torch.fft.irfft(product, n=size)[..., :side]
+    times = product(g, side)
 
     def orthonormal(x: Tensor) -> Tensor:
         """Rows [G, K, width, m] as orthonormal ones over K and m."""
         stacked = x.transpose(1, 2).flatten(2)
         return torch.linalg.qr(stacked.mT).Q.mT.unflatten(-1, (x.shape[1], side)).transpose(1, 2)
 
-    generator = torch.Generator(g.device).manual_seed(0)
-    start = torch.randn(1, 1, width, side, dtype=g.dtype, device=g.device, generator=generator)
-    right = orthonormal(start.expand(groups, -1, -1, -1))
+    # Drawn on the CPU, so that every device begins with the same vectors.
+    start = torch.randn(width, side, dtype=g.dtype, generator=torch.Generator().manual_seed(0)).to(g.device)
+    right = orthonormal(start.expand(groups, 1, -1, -1))
     for _ in range(rounds):
         left = orthonormal(times(right))
         right = orthonormal(times(left).sum(1, keepdim=True))
     image = times(right).transpose(1, 2).flatten(2)
     _, values, rotation = torch.linalg.svd(torch.linalg.qr(image.mT).R)
-    vectors = (rotation @ right.squeeze(1)).mT
-    return Spectrum(values, vectors)
+    return Spectrum(values, (rotation @ right.squeeze(1)).mT)
+
+
+def product(g: Tensor, side: int) -> Callable[[Tensor], Tensor]:
+    """Multiplication of rows [G, S or 1, width, side] by H [side, side]: correlations of the taps with them."""
+    size = fast_size(2 * side)
+    transformed = torch.fft.rfft(g[..., : 2 * side - 1], n=size).unsqueeze(-2)
+    return lambda x: torch.fft.irfft(transformed * torch.fft.rfft(x, n=size).conj(), n=size)[..., :side]

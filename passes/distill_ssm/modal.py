@@ -1,7 +1,7 @@
 """Poles and residues of many channels, and the linear algebra of sums of exponentials, batched in fp64.
 
 A filter of n taps is g_t = Re(sum_j R_j lambda_j^t), t = 0 .. n - 1. Channels come in G groups of S that share poles
-(one each, as a rule): poles are [G, N], residues and taps [G, S, ...]. A basis [G, n, 2 N] has the columns Re(lambda^t) and
+(one each, as a rule): poles are [G, N], residues and taps [G, S, ...]. A basis [G, n, 2 N] has columns Re(lambda^t) and
 -Im(lambda^t) of every mode, whose coefficients are Re(R) and Im(R).
 """
 
@@ -36,15 +36,21 @@ class Poles:
     @classmethod
     def of(cls, values: Tensor, used: Tensor) -> Poles:
         """Eigenvalues [G, d] in conjugate pairs, a pair as one mode; unstable ones are reflected, all are clamped."""
-        used = used & values.isfinite() & (values.imag >= 0)
-        width = max(int(used.sum(-1).max()), 1)
-        first = used.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)[..., :width]
-        values, used = values.gather(-1, first), used.gather(-1, first)
+        first, used = upper(values, used)
+        values = values.gather(-1, first)
         # 1 / conj(lambda) has the angle of lambda and the opposite logarithm of its radius.
         radius = -values.abs().log().abs()
         log_radius = torch.where(used, radius, -1.0).clamp(FASTEST, SLOWEST)
         angle = torch.where(used, values.angle(), 0.0)
         return cls(log_radius, angle, used, used & (values.imag == 0))
+
+    @classmethod
+    def around(cls, taps: int, like: Tensor) -> Poles:
+        """As many poles as taps, evenly on a circle: their powers span all filters that long. ``like`` is [G, any]."""
+        turn = 2 * math.pi * torch.arange(taps // 2 + 1, device=like.device, dtype=like.dtype) / taps
+        real = (torch.arange(taps // 2 + 1, device=like.device) * 2) % taps == 0
+        angle, real = (x.expand(like.shape[0], -1) for x in (turn, real))
+        return cls(torch.full_like(angle, -1 / taps), angle, torch.ones_like(real), real)
 
     @property
     def states(self) -> Tensor:
@@ -77,12 +83,12 @@ class Poles:
         fills = zip(self._all(), (-1.0, 0.0, 0, 0), strict=True)
         return Poles(*(F.pad(x, (0, modes - x.shape[-1]), value=fill) for x, fill in fills))
 
-    def largest(self, sizes: Tensor, states: int) -> Poles:
-        """The modes of largest ``sizes`` [G, N] that together have at most so many real states."""
+    def largest(self, sizes: Tensor, states: int, modes: int) -> Poles:
+        """At most so many modes, those of largest ``sizes`` [G, N], that together have at most so many real states."""
         order = sizes.masked_fill(~self.used, -1.0).argsort(dim=-1, descending=True)
         ranked = Poles(*(x.gather(-1, order) for x in self._all()))
         used = ranked.used & (ranked.states_each.cumsum(-1) <= states)
-        width = max(int(used.sum(-1).max()), 1)
+        width = max(min(int(used.sum(-1).max()), modes), 1)
         return Poles(*(x[:, :width] for x in replace(ranked, used=used)._all()))
 
     def _all(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -136,7 +142,7 @@ class Basis:
     @cached_property
     def svd(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of the triangular factor: it says which combinations of modes the taps can tell apart."""
-        return torch.linalg.svd(self.r)
+        return torch.linalg.svd(self.r, full_matrices=False)
 
     def solve(self, g: Tensor, rcond: float) -> Tensor:
         """Least-squares coefficients [G, S, 2 N] of the unit columns, least in norm over what ``rcond`` leaves open."""
@@ -152,6 +158,13 @@ class Basis:
     def outside(self, x: Tensor) -> Tensor:
         """What of rows [G, S, n] no combination of the columns gives."""
         return x - (x @ self.q) @ self.q.mT
+
+
+def upper(values: Tensor, used: Tensor) -> tuple[Tensor, Tensor]:
+    """Where among eigenvalues [G, d] those used with no negative imaginary part are: indices [G, N] and a mask."""
+    used = used & values.isfinite() & (values.imag >= 0)
+    first = used.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)[:, : max(int(used.sum(-1).max()), 1)]
+    return first, used.gather(-1, first)
 
 
 def powers(log_radius: Tensor, angle: Tensor, taps: int) -> Tensor:

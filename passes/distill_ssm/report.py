@@ -41,6 +41,8 @@ class Fit:
     """Real states: two for a conjugate pair."""
     sigma: Tensor
     """Hankel singular values [C, K], largest first; NaN where not looked at."""
+    bound: Tensor
+    """Balanced truncation's bound on the error of the frequency response of all lags to come; else infinite."""
 
     @classmethod
     def measured(
@@ -53,6 +55,7 @@ class Fit:
         *,
         order: Tensor,
         sigma: Tensor,
+        bound: Tensor,
         tol: float,
     ) -> Fit:
         """Measure parameters as they are stored against the filters h [C, L] in fp64."""
@@ -74,6 +77,7 @@ class Fit:
             residue=size.amax(-1),
             order=order,
             sigma=sigma,
+            bound=bound,
         )
 
     @property
@@ -100,7 +104,8 @@ class Fit:
 
     def numbers(self) -> dict[str, float]:
         """The worst of every measure, for a remark."""
-        return {
+        bound = float(self.bound.amax())
+        return ({"h_inf_bound": bound} if math.isfinite(bound) else {}) | {
             "order": float(self.order.amax()),
             "modes": float(self.modes),
             "rel_l2": float(self.rel_l2.amax()),

@@ -18,11 +18,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import balanced
 from .hankel import OVERSAMPLING, Spectrum, spectrum
 from .modal import Basis, Poles
 from .report import Fit
@@ -54,7 +56,24 @@ class Settings:
     shared_poles: bool = False
     """One set of poles for all channels, residues for each."""
     refine: int = 64
-    """Levenberg-Marquardt steps for channels that miss the tolerance; 0 for none."""
+    """Levenberg-Marquardt steps at most for channels that miss the tolerance; 0 for none."""
+    method: Literal["hankel", "balanced"] = "hankel"
+    """``balanced`` for balanced truncation of the filter as one that ends, instead of steps 1 to 4."""
+    modes: int | None = None
+    """Modes of a channel at most, where fewer than the order allows."""
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        if not 1 <= self.order <= self.max_order:
+            raise ValueError(f"order must be from 1 to max-order, got {self.order} with max-order {self.max_order}")
+        if not self.tol > 0:
+            raise ValueError(f"tol must be above 0, got {self.tol}")
+        if self.refine < 0:
+            raise ValueError(f"refine must be at least 0, got {self.refine}")
+        if self.method not in ("hankel", "balanced"):
+            raise ValueError(f"method must be hankel or balanced, got {self.method}")
+        if self.method == "balanced" and self.shared_poles:
+            raise ValueError("shared-poles is for method hankel")
 
 
 def fit(h: Tensor, settings: Settings, *, dtype: torch.dtype | None = None, progress: str = "") -> Fit:
@@ -91,15 +110,17 @@ def _escalate(g: Tensor, scale: Tensor, settings: Settings, found: _Found, progr
     total = g.shape[0]
     with tqdm(total=total, desc=progress, unit="filter", disable=None if progress else True, leave=False) as bar:
         for at in _parts(torch.arange(total, device=g.device), g, orders[0]):
-            leading = spectrum(g[at], orders[0] + 1)
+            leading = _leading(g[at], orders[0], settings)
             found.look(at, leading)
             found.take(at, *_fit_at(g[at], scale[at], leading, orders[0], settings, found.dtype))
             bar.update(int((found.error[at] <= settings.tol).sum()))
         for at in _parts(found.missing(settings.tol), g, orders[-1]):
-            leading = spectrum(g[at], orders[-1] + 1)
+            leading = _leading(g[at], orders[-1], settings)
             found.look(at, leading)
-            # What no order allowed can fit is not tried.
-            if bool((leading.least_error(orders[-1]) > settings.tol * scale[at].norm(dim=-1)).any()):
+            # What no order allowed can fit is not tried; a balanced model also answers for zeros after the last tap.
+            if settings.method == "hankel" and bool(
+                (leading.least_error(orders[-1]) > settings.tol * scale[at].norm(dim=-1)).any()
+            ):
                 return
             for order in orders[1:]:
                 left = torch.nonzero(found.error[at] > settings.tol).squeeze(-1)
@@ -117,26 +138,40 @@ def _parts(groups: Tensor, g: Tensor, order: int) -> Iterator[Tensor]:
     return iter(groups.split(max(_WORK_BYTES // each, 1))) if groups.numel() else iter(())
 
 
+def _leading(g: Tensor, order: int, settings: Settings) -> Spectrum:
+    """What is needed of the Hankel matrices for fits of up to ``order`` states."""
+    return balanced.leading(g, order) if settings.method == "balanced" else spectrum(g, order + 1)
+
+
 def _fit_at(
     g: Tensor, scale: Tensor, leading: Spectrum, order: int, settings: Settings, dtype: torch.dtype
-) -> tuple[Poles, Tensor, Tensor]:
-    """The best fit of one order: ``(poles, residues [G, S, 2 N], error [G])``."""
-    poles, residues, error = residues_of(Poles.of(*leading.poles(order)), g, scale, dtype)
+) -> tuple[Poles, Tensor, Tensor, Tensor]:
+    """The best fit of one order: ``(poles, residues [G, S, 2 N], error [G], bound [G])``."""
+    if settings.method == "balanced":
+        poles, residues = balanced.truncated(g, leading, order)
+        poles, residues = poles.rounded(dtype), residues.to(dtype).double()
+        error = _relative((g - residues @ poles.columns(g.shape[-1])).norm(dim=-1), scale)
+        return poles, residues, error, balanced.bound(g, leading, order)
+    modes = settings.modes or order
+    start = _fewer(Poles.of(*leading.poles(order)), g, order, modes)
+    poles, residues, error = residues_of(start, g, scale, dtype)
     missed = torch.nonzero(error > settings.tol).squeeze(-1)
-    start = poles[missed]
+    start = start[missed]
+    if g.shape[-1] <= order and missed.numel():
+        start = _fewer(Poles.around(g.shape[-1], g[missed, 0]), g[missed], order, modes)
     for seeding in range(_SEEDINGS + 1 if settings.refine else 0):
         if not missed.numel():
             break
         some, sizes, before = g[missed], scale[missed], error[missed]
         if seeding:
-            start = reseeded(start, some, order)
+            start = reseeded(start, some, order, modes)
         start = refined(start, some, sizes, settings.refine, 0.8 * settings.tol)
         found = residues_of(start, some, sizes, dtype)
         better = found[2] < before
         poles, residues, error = _put(poles, residues, error, missed[better], *(x[better] for x in found))
         left = (error[missed] > settings.tol) & (error[missed] < 0.9 * before)
         missed, start = missed[left], start[left]
-    return poles, residues, error
+    return poles, residues, error, torch.full_like(error, math.inf)
 
 
 def residues_of(poles: Poles, g: Tensor, scale: Tensor, dtype: torch.dtype) -> tuple[Poles, Tensor, Tensor]:
@@ -152,7 +187,7 @@ def residues_of(poles: Poles, g: Tensor, scale: Tensor, dtype: torch.dtype) -> t
         residues = basis.unscaled(unit).to(dtype).double()
         missed = (g - (residues * basis.scale.unsqueeze(-2)) @ basis.columns).norm(dim=-1)
         rounding = torch.finfo(dtype).eps * unit.norm(dim=-1)
-        relative = [torch.where(scale > 0, x / scale, 0.0).amax(-1) for x in (missed, missed.hypot(rounding))]
+        relative = _relative(missed, scale), _relative(missed.hypot(rounding), scale)
         if best is None or cost is None or error is None:
             best, error, cost = residues, *relative
             continue
@@ -185,7 +220,7 @@ def refined(poles: Poles, g: Tensor, scale: Tensor, steps: int, target: float) -
         basis = trial_basis.where(accepted, basis)
         rest = torch.where(accepted[:, None, None], trial_rest, rest)
         damping = (damping * torch.where(accepted, 0.1, 10.0)).clamp(1e-12, 1e6)
-        done = torch.where(sizes > 0, rest.norm(dim=-1) / sizes, 0.0).amax(-1) < target
+        done = _relative(rest.norm(dim=-1), sizes) < target
         if step % _PATIENCE == 0:
             reached = rest.norm(dim=(-2, -1))
             done, mark = done | (reached > 0.9 * mark), reached
@@ -226,14 +261,25 @@ def _step(poles: Poles, basis: Basis, g: Tensor, rest: Tensor, damping: Tensor) 
     return replace(poles, log_radius=log_radius, angle=poles.angle + step[:, 1])
 
 
-def reseeded(poles: Poles, g: Tensor, order: int) -> Poles:
+def reseeded(poles: Poles, g: Tensor, order: int, modes: int) -> Poles:
     """Poles of which those with the smallest terms, that fit noise, are given to what the others leave of g."""
-    spare = max(order // 4, 1)
-    basis = Basis.of(poles, g.shape[-1])
-    terms = basis.solve(g, _CUTOFFS[0]).unflatten(-1, (2, -1)).square().sum((1, 2))
-    poles = poles.largest(terms, order - spare)
+    spare = max(min(order, modes) // 4, 1)
+    poles = _fewer(poles, g, order - spare, modes - spare)
     rest = Basis.of(poles, g.shape[-1]).outside(g)
     return poles.beside(Poles.of(*spectrum(rest, spare).poles(spare)))
+
+
+def _fewer(poles: Poles, g: Tensor, states: int, modes: int) -> Poles:
+    """The poles with the largest terms, within so many real states and modes."""
+    if poles.angle.shape[-1] <= modes and bool((poles.states <= states).all()):
+        return poles
+    terms = Basis.of(poles, g.shape[-1]).solve(g, _CUTOFFS[0]).unflatten(-1, (2, -1)).square().sum((1, 2))
+    return poles.largest(terms, states, modes)
+
+
+def _relative(missed: Tensor, scale: Tensor) -> Tensor:
+    """Errors [G, S] over the sizes of the filters, the worst of each group; 0 for filters of zeros."""
+    return torch.where(scale > 0, missed / scale, 0.0).amax(-1)
 
 
 def _put(
@@ -255,7 +301,8 @@ class _Found:
         groups, channels = scale.shape
         modes = max(settings.order, settings.max_order)
         self.dtype = dtype
-        self.error = torch.where(scale > 0, g.norm(dim=-1) / scale, 0.0).amax(-1)
+        self.error = _relative(g.norm(dim=-1), scale)
+        self.bound = torch.full_like(self.error, math.inf)
         self.poles = g.new_tensor([-1.0, 0.0]).expand(groups, modes, 2).clone()
         self.residues = g.new_zeros(groups, channels, 2, modes)
         self.order = torch.zeros(groups, dtype=torch.long, device=g.device)
@@ -267,11 +314,11 @@ class _Found:
         self.sigma[at] = 0.0
         self.sigma[at, :count] = leading.values[:, :count]
 
-    def take(self, at: Tensor, poles: Poles, residues: Tensor, error: Tensor) -> None:
+    def take(self, at: Tensor, poles: Poles, residues: Tensor, error: Tensor, bound: Tensor) -> None:
         """Keep what is better than before."""
         better = error < self.error[at]
         at, modes = at[better], poles.angle.shape[-1]
-        self.error[at] = error[better]
+        self.error[at], self.bound[at] = error[better], bound[better]
         self.poles[at, :modes] = torch.stack((poles.log_radius, poles.angle), -1)[better]
         self.residues[at] = 0.0
         self.residues[at, ..., :modes] = residues[better].unflatten(-1, (2, modes))
@@ -289,5 +336,5 @@ class _Found:
         residues = self.residues[..., :modes].flatten(0, 1)
         log_radius, angle = self.poles[:, :modes].repeat_interleave(channels, 0).unbind(-1)
         parameters = (x.to(self.dtype).contiguous() for x in (log_radius, angle, residues[:, 0], residues[:, 1]))
-        orders, sigma = (x.repeat_interleave(channels, 0) for x in (self.order, self.sigma))
-        return Fit.measured(h, *parameters, order=orders, sigma=sigma, tol=tol)
+        order, sigma, bound = (x.repeat_interleave(channels, 0) for x in (self.order, self.sigma, self.bound))
+        return Fit.measured(h, *parameters, order=order, sigma=sigma, bound=bound, tol=tol)
