@@ -18,7 +18,17 @@ import torch
 
 from .results import device_name, save, show
 
-CPU = ("pipeline", "compile_time", "decode", "grouped_queries", "short_conv", "long_conv", "hyena", "forward")
+CPU = (
+    "pipeline",
+    "compile_time",
+    "decode",
+    "grouped_queries",
+    "shared_prefix",
+    "short_conv",
+    "long_conv",
+    "hyena",
+    "forward",
+)
 KERNELS = ("kernels.norm", "kernels.recurrence", "kernels.attention", "kernels.matmul", "kernels.long_conv")
 GPU = (*KERNELS, "hyena", "decode", "forward")
 

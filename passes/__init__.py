@@ -12,6 +12,7 @@ BUILTIN = {
     name: f"{_PACKAGE}.{name.replace('-', '_')}:{class_name}"
     for name, class_name in {
         "canonicalise": "Canonicalise",
+        "distill-ssm": "DistillSsm",
         "fold-constants": "FoldConstants",
         "fold-filters": "FoldFilters",
         "fold-grouped-queries": "FoldGroupedQueries",
@@ -23,6 +24,7 @@ BUILTIN = {
         "raise-rotary": "RaiseRotary",
         "raise-short-conv": "RaiseShortConv",
         "select-kernels": "SelectKernels",
+        "share-prefix": "SharePrefix",
         "sparsify-spectrum": "SparsifySpectrum",
         "truncate-filters": "TruncateFilters",
     }.items()
@@ -40,6 +42,7 @@ DEFAULT = ",".join(
         "fold-constants",
         "raise-attention",
         "raise-gated-mlp",
+        "share-prefix",
         "fold-grouped-queries",
         "lower-short-conv",
         "select-kernels",
