@@ -21,7 +21,7 @@ import sympy
 import torch
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx._graph_pickler import GraphPickler
+from torch.fx._graph_pickler import GraphPickler, Options
 from torch.utils import _pytree as pytree
 
 from ..compiler.execute import prelude_sources
@@ -135,8 +135,9 @@ class Variant:
         return {**self.__dict__, **graphs, "_run": None, "_derived": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Read the graphs back; the dialect must be registered for that."""
-        import_module("..compiler.ops", __package__)
+        """Read the graphs back; the operators in them must be registered for that."""
+        for registers in ("..compiler.ops", "..passes.distill_ssm.op"):
+            import_module(registers, __package__)
         self.__dict__.update(state)
         self.module = _load(state["module"])
         self.prelude = None if state["prelude"] is None else _load(state["prelude"])
@@ -350,7 +351,8 @@ def _dump(module: fx.GraphModule) -> bytes:
         graph.meta = {}
         for node in graph.graph.nodes:
             node.meta = {"fqn": node.meta["fqn"]} if "fqn" in node.meta else {}
-    return GraphPickler.dumps(bare)
+    # Operators of ours are registered again by whoever reads it.
+    return GraphPickler.dumps(bare, Options(ops_filter=None))
 
 
 def _load(data: bytes) -> fx.GraphModule:
