@@ -19,6 +19,10 @@ from torch import Tensor, nn
 
 from ..compiler import ops as _dialect  # noqa: F401  (registers the operators)
 from ..compiler.errors import UsageError
+from .prefix_tree import PrefixGroups, group_by_prefix
+from .shared_kv import SharedKV, attend
+
+__all__ = ["NAME", "PrefixGroups", "attention", "group_by_prefix", "register", "use"]
 
 NAME = "regraft"
 """Name of the attention implementation, for ``set_attn_implementation`` and ``attn_implementation=``."""
@@ -83,6 +87,11 @@ def attention(
             raise NotImplementedError(f"attn_implementation={NAME!r} does not support {what}; use 'eager' or 'sdpa'")
     if is_causal is None:
         is_causal = bool(getattr(module, "is_causal", True))
+    if isinstance(key, SharedKV) and isinstance(value, SharedKV):
+        if position_bias is not None or (dropout and module.training):
+            raise NotImplementedError("a shared prefix is for attention without position bias and dropout")
+        out = attend(query, key, value, attention_mask, causal=is_causal, scale=scaling, softcap=softcap or 0.0)
+        return out.transpose(1, 2).contiguous(), None
     causal = attention_mask is None and is_causal and query.shape[2] > 1
     out = torch.ops.regraft.attention(
         query,
