@@ -53,7 +53,8 @@ def use(model: nn.Module) -> nn.Module:
 
     if not isinstance(model, PreTrainedModel):
         raise UsageError(f"{type(model).__name__} is not a transformers model")
-    if not model._supports_attention_backend:
+    # `_supports_attention_backend` promises more: Whisper and BART read the interface and do not declare it.
+    if not (model._supports_attention_backend or (model._supports_sdpa and model._can_set_attn_implementation())):
         raise UsageError(
             f"{type(model).__name__} does not take its attention from AttentionInterface",
             hint="leave it on 'sdpa' or 'eager': raise-attention reads both",

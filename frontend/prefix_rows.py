@@ -80,5 +80,5 @@ def to_the_left(sequences: Tensor, mask: Tensor) -> Tensor:
         return sequences
     mask = mask.repeat_interleave(len(sequences) // len(mask), 0)
     mask = torch.cat([mask, mask.new_ones(len(mask), sequences.shape[1] - mask.shape[1])], 1)
-    moved = sequences.gather(1, mask.argsort(1, stable=True))
+    moved = sequences.gather(1, mask.argsort(dim=1, stable=True))
     return moved[:, int((1 - mask).sum(1).min()) :]

@@ -124,7 +124,7 @@ def _branches(ids: Sequence[Ids], rows: list[int], start: int, at: int, min_leng
                 found.append(node)
             else:
                 loose += node.rows
-    return [*found, _Node((), loose)] if loose else found
+    return [*found, _Node((), sorted(loose))] if loose else found
 
 
 def _common(ids: Sequence[Ids], rows: list[int], start: int) -> int:
