@@ -19,6 +19,7 @@ from ...compiler.rules import Decline
 from ...lowering.candidates import Call, Candidate, Config, Estimate, Reference, traffic
 from ...lowering.targets import Target
 from ...lowering.tile.ir import DTYPE_NAMES
+from . import cost
 from .masks import Visible
 from .program import AttentionTile, Form
 from .tiles import FEW, forward_tiles
@@ -57,6 +58,13 @@ class AttentionLseReference(AttentionReference):
 
     name: ClassVar[str] = "attention_lse.inductor"  # type: ignore[misc]
     operator: str = "attention_lse"
+
+    def bucket(self, call: Call) -> str:
+        """Stacked rows, keys and features; measurements on CPUs are of calls without a mask, and stand for all."""
+        q, k = call["q"], call["k"]
+        masked = call["mask"] != "none" or call["bias"] is not None or call["key_lengths"] is not None
+        shared = q.shape[:-3].numel() if k.shape[:-3].numel() == 1 and not masked else 1
+        return cost.bucket(shared * _group(call) * q.shape[-2], k.shape[-2], q.shape[-1])
 
 
 @dataclass(frozen=True)
