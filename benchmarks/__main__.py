@@ -27,6 +27,7 @@ CPU = (
     "short_conv",
     "long_conv",
     "hyena",
+    "distill",
     "forward",
 )
 KERNELS = ("kernels.norm", "kernels.recurrence", "kernels.attention", "kernels.matmul", "kernels.long_conv")

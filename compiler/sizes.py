@@ -1,5 +1,8 @@
 """Symbolic sizes as nodes: what a rewrite passes where a number that depends on the input is wanted."""
 
+# sympy and SymInt come without types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import operator

@@ -571,6 +571,7 @@ def _rules() -> dict[Any, Callable[[_Question], list[Segment] | None]]:
     rules: dict[Any, Callable[[_Question], list[Segment] | None]] = {
         aten.expand.default: _Question.expanded,
         aten.expand_as.default: _Question.expanded,
+        aten.broadcast_to.default: _Question.expanded,
         aten.repeat.default: _Question.repeated,
         aten.tile.default: _Question.repeated,
         aten.repeat_interleave.self_int: _Question.interleaved,

@@ -56,7 +56,8 @@ class SplitKeys(Rule):
         if not all(isinstance(size, int) for size in (q.shape[1], q.shape[3], k.shape[1], v.shape[3])):
             return Decline("heads-dynamic", "the number of heads or of their features is not fixed", nearness=3)
         mask = Mask(bound["mask"], *(_size(bound[name]) for name in ("offset", "window")))
-        parts = plan(*(layout.segments for layout in layouts), mask, q.shape[0], q.shape[2])
+        keys, values = (layout.segments for layout in layouts)
+        parts = plan(keys, values, mask, q.shape[0], q.shape[2])
         if isinstance(parts, Decline):
             return parts
         sizes = [size for part in parts for size in (part.key.start, part.key.length, part.groups, part.mask.offset)]
