@@ -142,7 +142,8 @@ class SharedPrefix:
         """A fresh cache for ``generate`` of the model; any number of them may be used with one handle.
 
         ``rows`` says how many rows each leaf has; without it all leaves have equally many. The ids that go with it are
-        whole rows without padding before or in the prefix; :meth:`generate` checks that they begin with it.
+        whole rows, longer than the prefix and without padding before it. A cache never sees ids: it is
+        :meth:`generate` that checks that rows begin with the prefix.
         """
         from .shared_cache import SharedPrefixCache
 
@@ -175,18 +176,18 @@ class SharedPrefix:
             raise UsageError("suffix_ids and input_ids are both given", hint="give whole rows or what follows")
         given = suffix_ids if input_ids is None else input_ids
         own = as_rows(given, attention_mask) if given is not None else [()] * sum(rows or [1] * len(self.nodes))
-        leaves = self._leaves(len(own), rows)
+        leaves, nodes, paths = self._leaves(len(own), rows), self.nodes, self.paths
         if input_ids is not None:
-            own = split_off(own, [self.paths[leaf] for leaf in leaves])
+            own = split_off(own, [paths[leaf] for leaf in leaves])
         if not all(own):
             # Decoding starts from the logits of a last token, which every row then computes for itself.
-            handle, last = self._without_last()
+            last = [node[-1][-1:] if node else () for node in nodes]
             own = [(*last[leaf], *ids) for leaf, ids in zip(leaves, own, strict=True)]
             if not all(own):
                 raise UsageError(f"row {own.index(())} has no token to start from", hint="give it a token of its own")
-            return handle.generate(own, rows=rows, **options)
-        check_length(self.model, max(len(self.paths[at]) + len(ids) for at, ids in zip(leaves, own, strict=True)))
-        nodes, pad = self.nodes, pad_token(self.model, options)
+            return self._without_last().generate(own, rows=rows, **options)
+        check_length(self.model, max(len(paths[leaf]) + len(ids) for leaf, ids in zip(leaves, own, strict=True)))
+        pad = pad_token(self.model, options)
         ids, mask = in_columns([nodes[leaf] for leaf in leaves], own, self._widths, pad, self.model.device)
         found = self.model.generate(ids, attention_mask=mask, past_key_values=self.new_cache(rows), **options)
         if isinstance(found, Tensor):
@@ -227,7 +228,7 @@ class SharedPrefix:
             )
         return [leaf for leaf, size in enumerate(sizes) for _ in range(size * times)]
 
-    def _without_last(self) -> tuple[SharedPrefix, list[Ids]]:
+    def _without_last(self) -> SharedPrefix:
         """The same tree with each leaf one token shorter, and these tokens; no states are copied."""
         *others, level = self.levels
         width = level.length - 1
@@ -237,7 +238,7 @@ class SharedPrefix:
             keys=tuple(each[:, :, :width] for each in level.keys),
             values=tuple(each[:, :, :width] for each in level.values),
         )
-        return replace(self, levels=(*others, shorter)), [ids[-1:] for ids in level.ids]
+        return replace(self, levels=(*others, shorter))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ share_prefix = pytest.importorskip("regraft.frontend.shared_prefix").share_prefi
 hf = pytest.importorskip("regraft.frontend.hf")
 
 NO_END = {"eos_token_id": None, "bos_token_id": None, "pad_token_id": 0}
-GREEDY = {"do_sample": False, "max_new_tokens": 64}
+LONG = {"do_sample": False, "max_new_tokens": 64}
+GREEDY = {"do_sample": False, "max_new_tokens": 20}
 
 
 def llama(**options):
@@ -33,6 +34,14 @@ def mistral(window):
     return sharpened(transformers.MistralForCausalLM(config))
 
 
+def gemma2():
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    options = {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 120, "attn_logit_softcapping": 3.0}
+    config = transformers.Gemma2Config(vocab_size=97, **sizes, **options, **NO_END)
+    return sharpened(transformers.Gemma2ForCausalLM(config))
+
+
 def sharpened(model):
     """With larger weights, so that attention chooses among keys and no two tokens are nearly as likely."""
     with torch.no_grad():
@@ -53,16 +62,17 @@ def joined(prefix, suffix):
 models = pytest.mark.parametrize("make", [llama, gpt2], ids=["llama", "gpt2"])
 
 
-@models
+@pytest.mark.parametrize("make", [llama, gpt2, gemma2], ids=["grouped", "learned positions", "windows and soft cap"])
 @pytest.mark.parametrize("rows", [1, 5])
 def test_greedy_decoding_gives_the_same_tokens(make, rows):
     model, prefix, suffix = make(), tokens(23), tokens(rows, 4, seed=2)
     full = joined(prefix, suffix)
-    expected = model.generate(full, **GREEDY)
+    model.set_attn_implementation("eager")
+    expected = model.generate(full, **LONG)
     handle = share_prefix(model, prefix)
-    assert torch.equal(handle.generate(suffix, **GREEDY), expected)
-    assert torch.equal(handle.generate(input_ids=full, **GREEDY), expected)
-    assert torch.equal(model.generate(full, past_key_values=handle.new_cache(), **GREEDY), expected)
+    assert torch.equal(handle.generate(suffix, **LONG), expected)
+    assert torch.equal(handle.generate(input_ids=full, **LONG), expected)
+    assert torch.equal(model.generate(full, past_key_values=handle.new_cache(), **LONG), expected)
 
 
 @models
@@ -91,6 +101,21 @@ def test_sampling_with_a_seed_gives_the_same_sequences(make):
     found = handle.generate(**options)
     assert torch.equal(found, expected)
     assert len({tuple(row.tolist()) for row in found}) > 1
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_the_shortest_prefix_is_decoded_from_without_a_suffix(length):
+    model, prefix = llama(), tokens(1, length)
+    expected = model.generate(prefix, **GREEDY)
+    assert torch.equal(share_prefix(model, prefix).generate(**GREEDY), expected)
+
+
+def test_branches_of_different_lengths_are_decoded_from_without_suffixes():
+    model = gpt2()
+    tree = share_prefix(model, tokens(7)).extend([[1], [2, 3, 4]])
+    for row, path in zip(tree.generate(**GREEDY), tree.paths, strict=True):
+        expected = model.generate(torch.tensor([path]), **GREEDY)[0]
+        assert torch.equal(row[-len(expected) :], expected)
 
 
 @models
@@ -124,7 +149,7 @@ def test_groups_and_branches_of_different_sizes_give_the_same_tokens(make):
     leaves = [leaf for leaf, count in enumerate(rows) for _ in range(count)]
     for row, leaf, suffix in zip(found, leaves, suffixes, strict=True):
         whole = torch.tensor([[*tree.paths[leaf], *suffix]])
-        assert row[-len(whole[0]) - 64 :].tolist() == model.generate(whole, **GREEDY)[0].tolist()
+        assert row[-len(whole[0]) - 20 :].tolist() == model.generate(whole, **GREEDY)[0].tolist()
 
 
 @models
@@ -145,7 +170,7 @@ def test_a_batch_without_common_prefixes_is_generated_too():
     groups = hf.group_by_prefix(batch)
     found = share_prefix(model, groups).generate(groups.suffixes, rows=groups.rows, **GREEDY)
     for row, ids in zip(found, batch, strict=True):
-        assert row[-len(ids) - 64 :].tolist() == model.generate(torch.tensor([ids]), **GREEDY)[0].tolist()
+        assert row[-len(ids) - 20 :].tolist() == model.generate(torch.tensor([ids]), **GREEDY)[0].tolist()
 
 
 def logits(model, ids, handle=None, steps=24):
