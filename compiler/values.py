@@ -45,18 +45,24 @@ def _run(node: fx.Node, mode: FakeTensorMode | None, args: Any, kwargs: Any) -> 
     history = torch.no_grad() if writes(node.target) else contextlib.nullcontext()
     call = functools.partial(cast(Any, node.target), *args, **kwargs)
     with mode or contextlib.nullcontext(), _quiet(mode), history:
-        value = _symbolically(call) if _is_symbolic((args, kwargs)) else call()
+        value = _symbolically(call, node.target) if _is_symbolic((args, kwargs)) else call()
     return pytree.tree_map_only(torch.Tensor, _forget_history, value)
 
 
-def _symbolically(call: Callable[[], Any]) -> Any:
-    """Call an operator on symbolic sizes: some are written in C++ for concrete ones, and have a Python form, too."""
+def _symbolically(call: Callable[[], Any], target: Any) -> Any:
+    """Call an operator on symbolic sizes: some are written in C++ for concrete ones, and have a Python form, too.
+
+    What the definitions of the dialect call must take the Python form at once: ``pad`` in C++ would fix the sizes.
+    """
+    if is_operator(target) and target.namespace == "regraft":
+        with enable_python_dispatcher():
+            return call()
     log = logging.getLogger("torch._subclasses.fake_tensor")
     heard, log.disabled = log.disabled, True
     try:
         return call()
     except RuntimeError as error:
-        if "SymIntArrayRef" not in str(error):
+        if not any(sign in str(error) for sign in ("SymIntArrayRef", "with symbolic sizes")):
             raise
         with enable_python_dispatcher():
             return call()

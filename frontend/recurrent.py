@@ -68,9 +68,11 @@ class State:
         return replace(self, batch=batch, tensors=tensors)
 
 
-pytree.register_dataclass(State, serialized_type_name="regraft.State") if hasattr(
-    pytree, "register_dataclass"
-) else None
+pytree.register_pytree_node(
+    State,
+    lambda state: ([state.tensors], (state.position, state.batch, state.batch_dims)),
+    lambda children, context: State(context[0], context[1], next(iter(children)), context[2]),
+)
 torch.serialization.add_safe_globals([State])
 
 
@@ -113,31 +115,42 @@ class Recurrent(nn.Module):
         }
         return State(0, batch, tensors, {slot.name: slot.batch_dim for slot in self.derived.slots})
 
-    @torch.no_grad()
     def prefill(self, x: Tensor, state: State | None = None) -> tuple[Any, State]:
         """The model's outputs for the samples x [B, C, ...] that follow ``state``, and the state after them.
 
-        C may be 0 with a state, which changes nothing and gives ``None``. ``state`` is written in place.
+        With C = 0 the outputs are ``None`` and the state stays. ``state`` is written in place.
         Raises :class:`UsageError` past ``max_length``, and for a batch that is not the state's.
         """
+        outputs, state = self._run(x, self.init_state(x.shape[0]) if state is None else state)
+        return None if outputs is None else pytree.tree_unflatten(outputs, self._out_spec), state
+
+    def step(self, x: Tensor, state: State) -> tuple[Any, State]:
+        """The outputs for one sample x [B, ...], without the dimension of time, and the state after it."""
+        outputs, state = self._run(x.unsqueeze(self._time), state)
+        assert outputs is not None
+        times = self.derived.output_times
+        outputs = [y if time is None else y.select(time, 0) for y, time in zip(outputs, times, strict=True)]
+        return pytree.tree_unflatten(outputs, self._out_spec), state
+
+    @torch.no_grad()
+    def _run(self, x: Tensor, state: State) -> tuple[list[Any] | None, State]:
+        """The flat outputs for a piece, and the state after it."""
         if x.dim() != self._rank:
             raise UsageError(f"the input has rank {x.dim()}, the model was traced with rank {self._rank}")
-        state = self.init_state(x.shape[0]) if state is None else state
-        count = x.shape[self._time]
-        if state.position + count > self.max_length:
+        after = state.position + x.shape[self._time]
+        if after > self.max_length:
             raise UsageError(
-                f"position {state.position + count} is past max_length={self.max_length}",
+                f"position {after} is past max_length={self.max_length}",
                 hint="give recurrent() a larger max_length",
             )
-        if state.tensors and state.batch != x.shape[0]:
+        if state.batch != x.shape[0]:
             raise UsageError(
                 f"the input has {x.shape[0]} rows and the state {state.batch}",
                 hint="state.expand(batch), or init_state(batch)",
             )
-        if count == 0:
+        if after == state.position:
             return None, state
         outputs = self._body(x, state.position, *state.tensors.values(), *self._known())
-        after = state.position + count
         for name in self.derived.banks:
             close_blocks(
                 state.tensors[f"{name}_history"],
@@ -148,13 +161,7 @@ class Recurrent(nn.Module):
                 after,
                 self.derived.tiling,
             )
-        y = pytree.tree_unflatten(list(outputs), self._out_spec)
-        return y, replace(state, position=after)
-
-    def step(self, x: Tensor, state: State) -> tuple[Any, State]:
-        """The outputs for one sample x [B, ...], without a dimension of time as given and as returned, and the state."""
-        y, state = self.prefill(x.unsqueeze(self._time), state)
-        return pytree.tree_map(lambda out: out.select(self._time, 0) if isinstance(out, Tensor) else out, y), state
+        return list(outputs), replace(state, position=after)
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Any, State]:
         """:meth:`prefill`."""
@@ -229,7 +236,7 @@ def recurrent(
 
     Args:
         model: in eval mode; its forward takes one tensor [B, T, ...], and other arguments that are no tensors.
-        example: a call of it, as for :func:`regraft.optimize`, with at least 3 positions.
+        example: a call of it, as for :func:`regraft.optimize`, with at least 4 positions.
         max_length: the most samples a state can hold; by default as many as the example has.
         passes: what else to do to the model before, ``"distill-ssm{order=16}"`` for one: filters are constants by then.
         exact: how long convolutions decode: ``"relaxed"``, ``"epoched"`` or ``"dot"``
@@ -243,15 +250,15 @@ def recurrent(
     """
     if model.training:
         raise UsageError("the model is in training mode", hint="model.eval() first")
-    args, kwargs = _widened(example)
     time = 1
-    leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    length = max((leaf.shape[time] for leaf in _tensors(arguments(example)) if leaf.dim() > time), default=0)
+    args, kwargs = _generic(example)
+    leaves = _tensors((args, kwargs))
     if len(leaves) != 1 or leaves[0].dim() < 2:
         raise UnsupportedModelError(
             f"the model is called with {len(leaves)} tensors; one of shape [B, T, ...] can be followed along time",
             hint="leave attention masks and positions to the model; rows of unequal length are prefilled one by one",
         )
-    length = leaves[0].shape[time]
     program = capture(model, kwargs if kwargs else args, dynamic_shapes=_dynamic(args, kwargs))
     parse_pipeline(RAISE).run(program)
     (source,) = [node for node in program.user_inputs() if tensor_of(node) is not None]
@@ -264,17 +271,25 @@ def recurrent(
     return Recurrent(model, derived, program.out_spec, time, fake_of(source).dim(), options)
 
 
-def _widened(example: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The example with at least two rows: the size 1 is never symbolic."""
+def _generic(example: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The example with at least two rows and half its positions, sizes no model treats in a way of their own.
 
-    def widen(leaf: Any) -> Any:
+    A batch of 1 is never symbolic, and neither is a length that is that of a table the model cuts to size.
+    """
+
+    def generic(leaf: Any) -> Any:
         if not isinstance(leaf, Tensor) or leaf.dim() < 2:
             return leaf
-        if leaf.shape[1] < 3:
-            raise UsageError(f"the example has {leaf.shape[1]} positions", hint="give at least 3")
+        if leaf.shape[1] < 4:
+            raise UsageError(f"the example has {leaf.shape[1]} positions", hint="give at least 4")
+        leaf = leaf[:, : leaf.shape[1] // 2 + 1].contiguous()
         return torch.cat((leaf, leaf)) if leaf.shape[0] == 1 else leaf
 
-    return pytree.tree_map(widen, arguments(example))
+    return pytree.tree_map(generic, arguments(example))
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
 def _dynamic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

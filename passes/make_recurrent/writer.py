@@ -61,6 +61,8 @@ class Recurrence:
     batch: Any
     """The symbol of the batch in the shapes of slots."""
     tiling: Tiling
+    output_times: list[int | None]
+    """The dimension of time of each flat output; ``None`` for one that is no tensor."""
 
 
 _BROADCASTS = {"rotary"}
@@ -95,7 +97,8 @@ class Writer:
                 copy.meta = {k: v for k, v in node.meta.items() if k in ("stack_trace", "nn_module_stack")}
                 self.copies[node] = copy
         (outputs,) = self.program.graph.output_node().args
-        self.graph.output(pytree.tree_map(self._output, outputs))
+        flat = pytree.tree_leaves(outputs, is_leaf=lambda leaf: leaf is None)
+        self.graph.output(tuple(map(self._output, flat)))
         for name, bank in self.banks.items():
             # Filters are aligned with the dimensions of the input from the right.
             rank = len(bank.shape)
@@ -107,8 +110,9 @@ class Writer:
                 Slot(f"{name}_pending", (*shape, self.tiling.ahead), bank.dtype, bank.key, 1),
             ]
         self._order()
+        times = [self.facts.time[leaf] if isinstance(leaf, fx.Node) else None for leaf in flat]
         body = fx.GraphModule(torch.nn.Module(), self.graph, class_name="Piece")
-        return Recurrence(body, self.slots, self.banks, self.known, self.values.batch, self.tiling)
+        return Recurrence(body, self.slots, self.banks, self.known, self.values.batch, self.tiling, times)
 
     def _order(self) -> None:
         """Placeholders: chunk, position, then slots, then what is known, in the order of their tables."""
