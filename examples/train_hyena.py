@@ -51,19 +51,19 @@ class Recipe:
 _SMOOTH: dict[str, Any] = {"sine_frequency": 1.0, "train_positions": False}
 RECIPES = {
     "recall": Recipe(
-        HyenaConfig(vocab=20, dim=64, layers=2, length=256, fast_decay=0.1, **_SMOOTH),
+        HyenaConfig(vocab=16, dim=64, layers=2, length=256, fast_decay=0.1, **_SMOOTH),
         Recall(size=8),
-        steps=8_000,
-        rate=3e-3,
-    ),
-    "characters": Recipe(
-        HyenaConfig(vocab=len(ALPHABET), dim=96, layers=3, length=512, fast_decay=0.03, **_SMOOTH),
-        Characters(size=4),
         steps=5_000,
         rate=3e-3,
     ),
+    "characters": Recipe(
+        HyenaConfig(vocab=len(ALPHABET), dim=128, layers=2, length=512, fast_decay=0.03, **_SMOOTH),
+        Characters(size=4),
+        steps=3_000,
+        rate=3e-3,
+    ),
     "genes": Recipe(
-        HyenaConfig(vocab=8, dim=64, layers=3, length=512, fast_decay=0.1, **_SMOOTH), Genes(size=4), 5_000
+        HyenaConfig(vocab=8, dim=64, layers=3, length=512, fast_decay=0.1, **_SMOOTH), Genes(size=4), 2_000
     ),
 }
 

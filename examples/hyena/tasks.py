@@ -60,7 +60,7 @@ class Recall:
     length: int = 256
     size: int = 32
     seed: int = 0
-    vocab: int = 20
+    vocab: int = 16
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Ids and targets, both ``[size, length]``."""
