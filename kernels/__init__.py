@@ -30,6 +30,7 @@ BUILTIN = {
         "attention.tile": "attention.candidates:AttentionTiles",
         "attention_lse.flash": "attention.libraries:AttentionLseFlash",
         "attention_lse.inductor": "attention.candidates:AttentionLseReference",
+        "attention_lse.sdpa": "attention.sdpa:AttentionLseSdpa",
         "attention_lse.tile": "attention.candidates:AttentionLseTiles",
         "gated_mlp.tile": "gated_mlp.candidates:GatedMlpTile",
         "layer_norm.tile": "norm.candidates:LayerNormTile",

@@ -26,8 +26,14 @@ MOST_PAIRS = 2**24
 
 def bucket(rows: int, keys: int, features: int) -> str:
     """``"rows 64, keys 1024, features 64"``: the least measured size that is not below; the last stands for all."""
-    rows, keys, features = _least(ROWS, rows), _least(KEYS, keys), _least(FEATURES, features)
-    return f"rows {rows}, keys {min(keys, MOST_PAIRS // rows)}, features {features}"
+    rows = _least(ROWS, rows)
+    return f"rows {rows}, keys {_least(keys_of(rows), keys)}, features {_least(FEATURES, features)}"
+
+
+def keys_of(rows: int) -> tuple[int, ...]:
+    """The numbers of keys that are measured with so many rows."""
+    # With one row every lowering is a stream, and over more keys fp32 sums are further than the tuner's 1e-6 from fp64.
+    return tuple(keys for keys in KEYS if keys * rows <= (4096 if rows == 1 else MOST_PAIRS))
 
 
 def stacks_of(rows: int, keys: int, features: int) -> int:
@@ -36,35 +42,33 @@ def stacks_of(rows: int, keys: int, features: int) -> int:
 
 
 def attention_seconds(
-    stacks: int, rows: int, keys: int, features: int, dtype: torch.dtype, target: Target, *, compiled: bool = False
+    stacks: int, rows: int, keys: int, features: int, dtype: torch.dtype, target: Target, lowering: str = ""
 ) -> float | None:
-    """Predicted seconds of unmasked attention of ``rows`` queries over ``keys`` keys, ``stacks`` times.
+    """Predicted seconds of unmasked attention of ``rows`` queries over ``keys`` keys, ``stacks`` times, eagerly.
 
-    The fastest measured lowering counts. Between measured sizes the logarithm is interpolated over those of rows and
-    keys; beyond the largest, time is proportional. ``None`` for a device that is no CPU, and for what the table lacks.
+    By the named lowering of ``attention_lse``, or the one that was measured to be fastest. Between measured sizes the
+    logarithm is interpolated over those of rows and keys; beyond the largest, time is proportional. ``None`` for a
+    device that is no CPU, and for what the table lacks.
     """
     if target.kind != "cpu":
         return None
-    width = _least(FEATURES, features)
-    found = 0.0
+    width, found = _least(FEATURES, features), 0.0
     for row, row_share in _neighbours(ROWS, rows):
-        for key, key_share in _neighbours(tuple(k for k in KEYS if k * row <= MOST_PAIRS), keys):
-            measured = _measured(row, key, width, dtype, target, compiled)
+        for key, key_share in _neighbours(keys_of(row), keys):
+            measured = _measured(row, key, width, dtype, target, lowering)
             if measured is None:
                 return None
             # Beyond the last measured number of keys for these rows, in proportion.
-            beyond = max(1.0, keys / max(k for k in KEYS if k * row <= MOST_PAIRS))
-            found += row_share * key_share * math.log(measured * beyond)
-    beyond = max(1.0, rows / ROWS[-1]) * max(1.0, features / FEATURES[-1])
-    return stacks * math.exp(found) * beyond
+            found += row_share * key_share * math.log(measured * max(1.0, keys / keys_of(row)[-1]))
+    return stacks * math.exp(found) * max(1.0, rows / ROWS[-1]) * max(1.0, features / FEATURES[-1])
 
 
-def _measured(rows: int, keys: int, features: int, dtype: torch.dtype, target: Target, compiled: bool) -> float | None:
-    mode = "compiled" if compiled else "eager"
-    key = Key(
-        target.name, "-", torch.__version__, "attention_lse", dtype_text(dtype), mode, bucket(rows, keys, features)
-    )
-    times = [each.seconds for each in look_up(key, on_cpu=True).measured.values() if not each.rejected]
+def _measured(rows: int, keys: int, features: int, dtype: torch.dtype, target: Target, lowering: str) -> float | None:
+    """Seconds of one stack in the measured call of a bucket."""
+    named = bucket(rows, keys, features)
+    key = Key(target.name, "-", torch.__version__, "attention_lse", dtype_text(dtype), "eager", named)
+    found = look_up(key, on_cpu=True).measured
+    times = [each.seconds for name, each in found.items() if not each.rejected and lowering in ("", name)]
     return min(times) / stacks_of(rows, keys, features) if times else None
 
 

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ...compiler.ops.registry import known
 from ...compiler.rules import Decline
-from ...lowering.candidates import Call, Candidate, Config
+from ...lowering.candidates import Call, Candidate, Config, Estimate
 from ...lowering.targets import Target
+from .candidates import on_cpu
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class AttentionLseFlash(Candidate):
         if target.kind not in self.kinds:
             return Decline("device", f"this is PyTorch's kernel for CPUs, not for {target.name}")
         return unsupported(call, (torch.float64, torch.float32, torch.float16, torch.bfloat16))
+
+    def estimate(self, call: Call, target: Target, config: Config) -> Estimate | None:
+        """The time it takes eagerly, as no compiler changes it."""
+        return on_cpu(call, target, self.own_name)
 
     def run(self, call: Call, config: Config, *constants: Tensor) -> Any:
         """Both results."""
