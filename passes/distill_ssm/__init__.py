@@ -158,8 +158,15 @@ def _unfit(call: dict[str, Any]) -> Decline | None:
 
 
 def _horizon(call: dict[str, Any]) -> int:
-    """Lags that reach an output: all are fitted, be they taps of the filter or zeros after its end."""
-    return fake_of(call["u"]).shape[-1]
+    """Lags that reach an output: all are fitted, be they taps of the filter or zeros after its end.
+
+    A symbolic length counts as the longest it may be, where that is known.
+    """
+    length = fake_of(call["u"]).shape[-1]
+    if isinstance(length, int):
+        return length
+    longest = length.node.shape_env.bound_sympy(length.node.expr).upper
+    return int(longest) if longest.is_finite and longest < 2**31 else length
 
 
 def _rows(call: dict[str, Any]) -> list[int]:

@@ -20,12 +20,15 @@ taps themselves.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import fx
+from torch.utils._sympy.value_ranges import ValueRanges
 
 from ...compiler.analysis.causality import causality
 from ...compiler.calls import bind
 from ...compiler.errors import UnsupportedModelError
-from ...compiler.program import Input, InputKind, Program
+from ...compiler.program import Input, InputKind, Program, fake_of
 from ...compiler.rewriter import Edit
 from .exact_decode import Tiling
 from .known import Known
@@ -41,6 +44,7 @@ def fix_filters(program: Program, source: fx.Node, time: int, max_length: int) -
     changes of the weights. A filter that depends on the input is left for :func:`make_recurrent` to refuse.
     """
     facts = causality(program, source, time)
+    _bound_length(program, source, time, max_length)
     known = Known(program, source, facts, max_length)
     for number, node in enumerate([n for n, kind in facts.stateful.items() if kind == "long_conv"]):
         k = bind(node)["k"]
@@ -59,6 +63,14 @@ def fix_filters(program: Program, source: fx.Node, time: int, max_length: int) -
         edit.finish()
     program.graph.eliminate_dead_code(is_impure_node=lambda n: n.op in ("placeholder", "output"))
     program.recompile()
+
+
+def _bound_length(program: Program, source: fx.Node, time: int, max_length: int) -> None:
+    """Sequences are no longer than this: passes may ask over how many taps a filter matters."""
+    length: Any = fake_of(source).shape[time]
+    symbol, environment = length.node.expr, length.node.shape_env
+    environment.var_to_range[symbol] &= ValueRanges(2, max_length)
+    program.ranges[str(symbol)] = (2, max_length)
 
 
 def make_recurrent(

@@ -185,6 +185,19 @@ def test_every_way_to_decode_a_convolution_exactly_gives_the_same(exact: str) ->
     assert_same(run(derived("hybrid", exact), IDS, [5]), "hybrid")
 
 
+def test_a_distilled_model_steps_as_it_prefills() -> None:
+    module = regraft.recurrent(made("hyena"), (IDS,), max_length=96, passes="distill-ssm{tol=0.5}")
+    assert not module.derived.banks
+    whole, _ = module.prefill(IDS)
+    stepped = run(module, IDS, [7])
+    assert (stepped - whole).abs().max() / whole.abs().max() < 1e-4
+
+
+def test_compiled_pieces_write_their_state_too() -> None:
+    module = regraft.recurrent(made("hybrid"), (IDS,), compile={"backend": "aot_eager"})
+    assert_same(run(module, IDS[:, :45], [30]), "hybrid", IDS[:, :45])
+
+
 def test_no_step_of_a_convolution_grows_anything() -> None:
     module = derived("hyena")
     state = module.init_state(2)
