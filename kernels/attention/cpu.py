@@ -2,12 +2,12 @@
 
 q [B, Hq, Tq, D], k [B or 1, Hkv, Tk, D], v [B or 1, Hkv, Tk, D], of any strides, in fp64, fp32, fp16 or bf16; out
 [B, Hq, Tq, D] in q's dtype and lse [B, Hq, Tq] in fp32 (fp64 for fp64), both contiguous, as
-:mod:`regraft.compiler.ops.attention` defines them. What lies past the length of the keys may be NaN, unless
-the batch shares them.
+:mod:`regraft.compiler.ops.attention` defines them. What lies past the length of the keys may be NaN, unless the batch
+shares them.
 
-It is made of ``aten._scaled_dot_product_flash_attention_for_cpu``, which (torch 2.13) gives a log-sum-exp of 0
-and not -inf for a row that sees no key, gives it in transposed strides, ends the process on empty keys, reads past
-the end of k and v of a smaller batch, and takes any last dimension for contiguous. All of this is dealt with here.
+It is made of ``aten._scaled_dot_product_flash_attention_for_cpu``, which (torch 2.13) gives a log-sum-exp of 0 and not
+-inf for a row that sees no key, gives it in transposed strides, ends the process on empty keys, reads past the end of
+k and v of a smaller batch, and takes any last dimension for contiguous. All of this is dealt with here.
 
 Backward is exact and takes gradients of both results. That of the log-sum-exp enters as one more feature: with
 delta_i = <dout_i, out_i>, flash attention's dlogits_ij = p_ij (dp_ij - delta_i) become p_ij (dp_ij - delta_i + dlse_i)
