@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -20,10 +20,11 @@ from .rewriter import Edit
 _traced: WeakKeyDictionary[FakeTensorMode, dict[Any, fx.GraphModule]] = WeakKeyDictionary()
 
 
-def inline(edit: Edit, function: Callable[..., torch.Tensor], *nodes: fx.Node, key: Any = None) -> fx.Node:
-    """Trace ``function`` on the fake values of ``nodes`` and insert its calls; gives the node of its one result.
+def inline(edit: Edit, function: Callable[..., Any], *nodes: fx.Node, key: Any = None) -> fx.Node:
+    """Trace ``function`` on the fake values of ``nodes`` and insert its calls; gives the node of its result.
 
-    Functions given under one ``key`` (hashable) must do the same on values of the same types.
+    Several results must be those of one operator, whose call is then the node. Functions given under one ``key``
+    (hashable) must do the same on values of the same types.
     """
     memo = {} if key is None or edit.fake_mode is None else _traced.setdefault(edit.fake_mode, {})
     if key not in memo:
@@ -34,9 +35,23 @@ def inline(edit: Edit, function: Callable[..., torch.Tensor], *nodes: fx.Node, k
     values: dict[fx.Node, Any] = dict(zip(placeholders, nodes, strict=True))
     for node in traced.graph.find_nodes(op="get_attr"):
         values[node] = edit.constant(str(node.target), getattr(traced, str(node.target)))
+    result, parts = _result(traced.graph)
     for node in traced.graph.nodes:
-        if node.op == "call_function":
+        if node.op == "call_function" and node not in parts:
             args, kwargs = map_arg((node.args, dict(node.kwargs)), values.__getitem__)
             values[node] = edit.call(node.target, *args, **kwargs)
-    (result,) = traced.graph.output_node().all_input_nodes
     return values[result]
+
+
+def _result(graph: fx.Graph) -> tuple[fx.Node, tuple[fx.Node, ...]]:
+    """The node that gives all results, and those that take them out of it one by one."""
+    (results,) = graph.output_node().args
+    if isinstance(results, fx.Node):
+        return results, ()
+    parts = tuple(cast("tuple[fx.Node, ...]", results))
+    whole = parts[0].args[0] if parts and parts[0].target is operator.getitem else None
+    if not isinstance(whole, fx.Node) or any(
+        part.target is not operator.getitem or part.args != (whole, at) for at, part in enumerate(parts)
+    ):
+        raise ValueError("a function with several results must give those of one operator, in its order")
+    return whole, parts
