@@ -4,8 +4,8 @@ Laughing Hyena (arXiv 2310.18780): a filter whose Hankel matrix has few singular
 the impulse response of a small linear state-space model, whose step costs the same at every position. ``long_conv``
 becomes ``ssm_scan`` with lag 0 and skip kept exactly, gates round it; make-recurrent steps it.
 
-The fit is :mod:`.fitting`, or with ``method=balanced`` :mod:`.balanced`, which bounds its error beforehand; the measures of
-a site's worst channel are the numbers of its remark (:class:`.report.Fit` says what they are). Not every filter is
+The fit is :mod:`.fitting`, or with ``method=balanced`` :mod:`.balanced`, which bounds its error beforehand; what it is
+worth in a site's worst channel are the numbers of the remark (:class:`.report.Fit` names them). Not every filter is
 small: the order doubles until every channel keeps ``tol``, and a site with one that cannot is left as it is, with what
 the Hankel spectrum says.
 
@@ -121,10 +121,10 @@ class DistillSsm(Pass):
         ratio = found.ratio(self.max_order)
         numbers = {f"sigma_{order}": found.ratio(order) for order in {self.order, self.max_order}}
         numbers = {name: value for name, value in numbers.items() if not math.isnan(value)}
-        message = (
-            f"filter {found.worst} is not within {self.tol:g} of {self.max_order} states; the Hankel singular value "
-            f"after as many is {ratio:.2g} of the largest"
-        )
+        says = f"the Hankel singular value after as many is {ratio:.2g} of the largest"
+        if ratio <= self.tol:
+            says = "its Hankel spectrum would allow it, but not as modes: it has a delay, or poles that repeat"
+        message = f"filter {found.worst} is not within {self.tol:g} of {self.max_order} states; {says}"
         unblock = "a larger tol or max-order; decoded exactly, the filter needs no fit"
         return Decline("not-distillable", message, numbers | {"rel_l2": float(found.rel_l2.amax())}, unblock)
 

@@ -16,6 +16,8 @@ from .modal import Poles, upper
 
 _ROUNDS = 4
 """The bound is that of exact singular vectors: more iterations than a fit takes."""
+_ROUNDING = 1e-14
+"""Of sums of squares, as a part of them."""
 
 
 def leading(g: Tensor, order: int) -> Spectrum:
@@ -55,5 +57,6 @@ def bound(g: Tensor, found: Spectrum, order: int) -> Tensor:
     """
     taps = g.shape[-1]
     total = (g.squeeze(1).square() * torch.arange(1, taps + 1, device=g.device)).sum(-1)
-    rest = (total - found.values.square().sum(-1)).clamp(min=0).sqrt() * (taps - found.values.shape[-1]) ** 0.5
+    squares = (total - found.values.square().sum(-1)).clamp(min=0) + _ROUNDING * total
+    rest = (squares * (taps - found.values.shape[-1])).sqrt()
     return 2 * (found.values[:, order:].sum(-1) + rest)

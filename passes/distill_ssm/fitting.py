@@ -177,23 +177,22 @@ def _fit_at(
 def residues_of(poles: Poles, g: Tensor, scale: Tensor, dtype: torch.dtype) -> tuple[Poles, Tensor, Tensor]:
     """Poles as stored, residues [G, S, 2 N] as stored that fit g [G, S, n] best, and the error [G] of the worst of S.
 
-    What rounding will add when the model runs grows with the size of the terms that cancel; it counts in the choice.
+    What rounding will add when the model runs, which grows with the size of the terms that cancel, counts as error.
     """
     poles = poles.rounded(dtype)
     basis = Basis.of(poles, g.shape[-1])
-    best = cost = error = None
+    best = error = None
     for cutoff in _CUTOFFS:
         unit = basis.solve(g, cutoff)
         residues = basis.unscaled(unit).to(dtype).double()
         missed = (g - (residues * basis.scale.unsqueeze(-2)) @ basis.columns).norm(dim=-1)
         rounding = torch.finfo(dtype).eps * unit.norm(dim=-1)
-        relative = _relative(missed, scale), _relative(missed.hypot(rounding), scale)
-        if best is None or cost is None or error is None:
-            best, error, cost = residues, *relative
+        this = _relative(missed.hypot(rounding), scale)
+        if best is None or error is None:
+            best, error = residues, this
             continue
-        less = relative[1] < cost
-        best = torch.where(less[:, None, None], residues, best)
-        error, cost = torch.where(less, relative[0], error), torch.where(less, relative[1], cost)
+        best = torch.where((this < error)[:, None, None], residues, best)
+        error = torch.minimum(this, error)
     assert best is not None
     assert error is not None
     return poles, best, error
@@ -205,6 +204,7 @@ def refined(poles: Poles, g: Tensor, scale: Tensor, steps: int, target: float) -
     The residues follow by projection. A group is left alone once the error of every channel is below ``target``, and
     where the last :data:`_PATIENCE` steps together brought less than a tenth.
     """
+    poles = poles.apart()
     damping = g.new_full(g.shape[:1], 1e-4)
     active = torch.arange(g.shape[0], device=g.device)
     basis = Basis.of(poles, g.shape[-1])
@@ -336,5 +336,6 @@ class _Found:
         residues = self.residues[..., :modes].flatten(0, 1)
         log_radius, angle = self.poles[:, :modes].repeat_interleave(channels, 0).unbind(-1)
         parameters = (x.to(self.dtype).contiguous() for x in (log_radius, angle, residues[:, 0], residues[:, 1]))
-        order, sigma, bound = (x.repeat_interleave(channels, 0) for x in (self.order, self.sigma, self.bound))
-        return Fit.measured(h, *parameters, order=order, sigma=sigma, bound=bound, tol=tol)
+        held = {"order": self.order, "sigma": self.sigma, "bound": self.bound, "error": self.error}
+        each = {name: x.repeat_interleave(channels, 0) for name, x in held.items()}
+        return Fit.measured(h, *parameters, tol=tol, **each)

@@ -24,6 +24,10 @@ _SMALL = 1e-3
 """Shorter columns are not brought to unit length: imaginary parts of nearly real poles, and of very fast ones."""
 
 
+_APART = 0.1
+"""Least angle of a pair that is apart, over its decay: it has faded long before it has turned once."""
+
+
 @dataclass(frozen=True)
 class Poles:
     """Modes with logarithms of poles, [G, N] each; ``used`` marks those there are, ``real`` those on the real axis."""
@@ -96,6 +100,11 @@ class Poles:
 
     def _pairs(self, other: Poles) -> list[tuple[Tensor, Tensor]]:
         return list(zip(self._all(), other._all(), strict=True))
+
+    def apart(self) -> Poles:
+        """With pairs that nearly meet on the real axis a little apart: what meets there has residues without bound."""
+        pairs = self.used & ~self.real
+        return replace(self, angle=torch.where(pairs, torch.maximum(self.angle, -_APART * self.log_radius), self.angle))
 
     def rounded(self, dtype: torch.dtype) -> Poles:
         """As they will be stored."""

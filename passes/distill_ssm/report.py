@@ -25,6 +25,8 @@ class Fit:
     residue_im: Tensor
     tol: float
     """What every channel was to keep."""
+    error: Tensor
+    """``rel_l2`` and what rounding of terms that cancel adds to it when the model runs; the worst of shared poles."""
     rel_l2: Tensor
     """|h - fit|_2 / |h|_2 over the taps; 0 for a filter of zeros."""
     gain: Tensor
@@ -57,11 +59,13 @@ class Fit:
         sigma: Tensor,
         bound: Tensor,
         tol: float,
+        error: Tensor | None = None,
     ) -> Fit:
-        """Measure parameters as they are stored against the filters h [C, L] in fp64."""
-        error = torch.zeros_like(h)
-        error[:, 1:] = h[:, 1:] - filter_taps(log_radius, angle, residue_re, residue_im, h.shape[-1] - 1)
+        """Measure parameters as they are stored against the filters h [C, L] in fp64; ``error`` defaults to rel_l2."""
+        difference = torch.zeros_like(h)
+        difference[:, 1:] = h[:, 1:] - filter_taps(log_radius, angle, residue_re, residue_im, h.shape[-1] - 1)
         whole = h.norm(dim=-1)
+        rel_l2 = torch.where(whole > 0, difference.norm(dim=-1) / whole, difference.norm(dim=-1))
         size = residue_re.double().hypot(residue_im.double())
         return cls(
             log_radius,
@@ -69,10 +73,11 @@ class Fit:
             residue_re,
             residue_im,
             tol,
-            rel_l2=torch.where(whole > 0, error.norm(dim=-1) / whole, error.norm(dim=-1)),
-            gain=error.abs().sum(-1),
-            l_inf=error.abs().amax(-1),
-            h_inf=torch.cat([torch.fft.rfft(x, n=_GRID * h.shape[-1]).abs().amax(-1) for x in error.split(64)]),
+            error=rel_l2 if error is None else error,
+            rel_l2=rel_l2,
+            gain=difference.abs().sum(-1),
+            l_inf=difference.abs().amax(-1),
+            h_inf=torch.cat([torch.fft.rfft(x, n=_GRID * h.shape[-1]).abs().amax(-1) for x in difference.split(64)]),
             radius=torch.where(size > 0, log_radius.double().exp(), 0.0).amax(-1),
             residue=size.amax(-1),
             order=order,
@@ -83,7 +88,7 @@ class Fit:
     @property
     def ok(self) -> bool:
         """Whether every channel keeps the tolerance."""
-        return bool((self.rel_l2 <= self.tol).all())
+        return bool((self.error <= self.tol).all())
 
     @property
     def modes(self) -> int:
@@ -92,8 +97,8 @@ class Fit:
 
     @property
     def worst(self) -> int:
-        """The channel with the largest relative error."""
-        return int(self.rel_l2.argmax())
+        """The channel with the largest error."""
+        return int(torch.where(self.error >= self.error.amax(), self.rel_l2, -1.0).argmax())
 
     def ratio(self, order: int) -> float:
         """sigma_(order + 1) / sigma_1 of the worst channel: what ``order`` states leave of the Hankel matrix."""
