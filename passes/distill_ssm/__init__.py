@@ -123,7 +123,7 @@ class DistillSsm(Pass):
         numbers = {name: value for name, value in numbers.items() if not math.isnan(value)}
         says = f"the Hankel singular value after as many is {ratio:.2g} of the largest"
         if ratio <= self.tol:
-            says = "its Hankel spectrum would allow it, but not as modes: it has a delay, or poles that repeat"
+            says += ", but no stable modes have been found that reach it"
         message = f"filter {found.worst} is not within {self.tol:g} of {self.max_order} states; {says}"
         unblock = "a larger tol or max-order; decoded exactly, the filter needs no fit"
         return Decline("not-distillable", message, numbers | {"rel_l2": float(found.rel_l2.amax())}, unblock)
