@@ -16,7 +16,6 @@ An order counts real states: a conjugate pair of poles is two.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,12 +28,10 @@ from .hankel import OVERSAMPLING, Spectrum, spectrum
 from .modal import Basis, Poles
 from .report import Fit
 
-_WORK_BYTES = 96 * 2**20
+_WORK_BYTES = 192 * 2**20
 """Memory for the channels fitted at a time."""
 _CUTOFFS = (1e-13, 1e-10, 1e-7, 1e-5)
 """Cut-offs of the least squares to choose from: small ones fit closer, large ones keep residues small."""
-
-
 _SEEDINGS = 2
 """How often poles that came to nothing are given another start."""
 _PATIENCE = 8
@@ -101,41 +98,47 @@ def fit(h: Tensor, settings: Settings, *, dtype: torch.dtype | None = None, prog
 
 
 def _escalate(g: Tensor, scale: Tensor, settings: Settings, found: _Found, progress: str) -> None:
-    """Fit all groups at the first order; then those that missed the tolerance at higher ones, until one cannot be."""
+    """Fit some groups at a time, those that miss the tolerance at higher orders, until one cannot be fitted."""
     from tqdm.auto import tqdm
 
     orders = [settings.order]
     while orders[-1] < settings.max_order:
         orders.append(min(2 * orders[-1], settings.max_order))
-    total = g.shape[0]
-    with tqdm(total=total, desc=progress, unit="filter", disable=None if progress else True, leave=False) as bar:
-        for at in _parts(torch.arange(total, device=g.device), g, orders[0]):
-            leading = _leading(g[at], orders[0], settings)
-            found.look(at, leading)
-            found.take(at, *_fit_at(g[at], scale[at], leading, orders[0], settings, found.dtype))
-            bar.update(int((found.error[at] <= settings.tol).sum()))
-        for at in _parts(found.missing(settings.tol), g, orders[-1]):
-            leading = _leading(g[at], orders[-1], settings)
-            found.look(at, leading)
-            # What no order allowed can fit is not tried; a balanced model also answers for zeros after the last tap.
-            if settings.method == "hankel" and bool(
-                (leading.least_error(orders[-1]) > settings.tol * scale[at].norm(dim=-1)).any()
-            ):
+    groups = torch.arange(g.shape[0], device=g.device)
+    bar = tqdm(total=g.shape[0], desc=progress, unit="filter", disable=None if progress else True, leave=False)
+    with bar:
+        for part in groups.split(_at_a_time(g, orders[-1])):
+            left = _fit_groups(part, g, scale, orders[:1], settings, found)
+            if left.numel() and len(orders) > 1:
+                left = _fit_groups(left, g, scale, orders[1:], settings, found)
+            if left.numel():
                 return
-            for order in orders[1:]:
-                left = torch.nonzero(found.error[at] > settings.tol).squeeze(-1)
-                if left.numel():
-                    some = at[left]
-                    found.take(some, *_fit_at(g[some], scale[some], leading[left], order, settings, found.dtype))
-            bar.update(int((found.error[at] <= settings.tol).sum()))
-            if bool((found.error[at] > settings.tol).any()):
-                return
+            bar.update(part.shape[0])
 
 
-def _parts(groups: Tensor, g: Tensor, order: int) -> Iterator[Tensor]:
-    """As many groups at a time as the memory is for."""
-    each = g.shape[1] * g.shape[2] * (order + OVERSAMPLING) * 8 * 4
-    return iter(groups.split(max(_WORK_BYTES // each, 1))) if groups.numel() else iter(())
+def _fit_groups(
+    groups: Tensor, g: Tensor, scale: Tensor, orders: list[int], settings: Settings, found: _Found
+) -> Tensor:
+    """Fit some groups at orders that go up, with one look at their Hankel matrices; those left miss the tolerance."""
+    leading = _leading(g[groups], orders[-1], settings)
+    found.look(groups, leading)
+    # Higher orders that the singular values rule out are not tried. A balanced model also answers for later zeros.
+    ruled_out = leading.least_error(orders[-1]) > settings.tol * scale[groups].norm(dim=-1)
+    if orders[0] > settings.order and settings.method == "hankel" and bool(ruled_out.any()):
+        return groups
+    left = torch.arange(groups.shape[0], device=g.device)
+    for order in orders:
+        at = groups[left]
+        found.take(at, *_fit_at(g[at], scale[at], leading[left], order, settings, found.dtype))
+        left = torch.nonzero(found.error[groups] > settings.tol).squeeze(-1)
+        if not left.numel():
+            break
+    return groups[left]
+
+
+def _at_a_time(g: Tensor, order: int) -> int:
+    """As many groups as the memory is for: a few times the vectors of the subspace iteration."""
+    return max(_WORK_BYTES // (g.shape[1] * g.shape[2] * (order + OVERSAMPLING) * 8 * 4), 1)
 
 
 def _leading(g: Tensor, order: int, settings: Settings) -> Spectrum:
@@ -323,10 +326,6 @@ class _Found:
         self.residues[at] = 0.0
         self.residues[at, ..., :modes] = residues[better].unflatten(-1, (2, modes))
         self.order[at] = poles.states[better]
-
-    def missing(self, tol: float) -> Tensor:
-        """Groups that miss the tolerance."""
-        return torch.nonzero(self.error > tol).squeeze(-1)
 
     def fit(self, h: Tensor, tol: float) -> Fit:
         """All channels side by side, with as many modes as the one with most."""
