@@ -38,7 +38,7 @@ class Score(NamedTuple):
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, task: Recall | Characters | Genes, batches: int = 8) -> Score:
+def evaluate(model: nn.Module, task: Recall | Characters | Genes, batches: int = 32) -> Score:
     """Score ``model`` on the first batches that training never sees."""
     loss, right, asked = 0.0, 0, 0
     for index in range(batches):

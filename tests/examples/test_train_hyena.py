@@ -116,15 +116,15 @@ def test_the_trained_model_recalls_and_cannot_without_its_filters(seed):
     assert evaluate(zero_filters(copy.deepcopy(model)), fresh, 1).accuracy < 0.20
 
 
-def test_the_trained_model_of_text_predicts_a_speech_and_hardly_can_without_its_filters():
+def test_the_trained_model_of_text_predicts_a_speech_and_needs_its_filters():
     model, (ids,) = load_characters(batch=4)
 
     def loss(each: HyenaLM) -> float:
         with torch.no_grad():
             return torch.nn.functional.cross_entropy(each(ids)[:, :-1].flatten(0, 1), ids[:, 1:].flatten()).item()
 
-    assert loss(model) < 2.0
-    assert loss(zero_filters(copy.deepcopy(model))) > loss(model) + 0.3
+    assert loss(model) < 1.3
+    assert loss(zero_filters(copy.deepcopy(model))) > loss(model) + 0.15
 
 
 @pytest.mark.weights
