@@ -126,7 +126,7 @@ class DistillSsm(Pass):
             says += ", but no stable modes have been found that reach it"
         message = f"filter {found.worst} is not within {self.tol:g} of {self.max_order} states; {says}"
         unblock = "a larger tol or max-order; decoded exactly, the filter needs no fit"
-        return Decline("not-distillable", message, numbers | {"rel_l2": float(found.rel_l2.amax())}, unblock)
+        return Decline("not-distillable", message, numbers | {"rel_l2": float(found.rel_l2[found.worst])}, unblock)
 
     def _model(self, edit: Edit, call: dict[str, Any], modes: int) -> list[fx.Node]:
         """Insert the fit of a site's filters: the parameters of every channel of u, and the taps at lag 0."""

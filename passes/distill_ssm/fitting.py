@@ -40,6 +40,9 @@ _SLOW, _FAST = 0.02, 4.0
 """Refinement moves no decay below this over the whole horizon, nor above this in one step."""
 
 
+Method = Literal["hankel", "balanced"]
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is asked of a fit."""
@@ -54,7 +57,7 @@ class Settings:
     """One set of poles for all channels, residues for each."""
     refine: int = 64
     """Levenberg-Marquardt steps at most for channels that miss the tolerance; 0 for none."""
-    method: Literal["hankel", "balanced"] = "hankel"
+    method: Method = "hankel"
     """``balanced`` for balanced truncation of the filter as one that ends, instead of steps 1 to 4."""
     modes: int | None = None
     """Modes of a channel at most, where fewer than the order allows."""
@@ -169,9 +172,10 @@ def _fit_at(
         if seeding:
             start = reseeded(start, some, order, modes)
         start = refined(start, some, sizes, settings.refine, 0.8 * settings.tol)
-        found = residues_of(start, some, sizes, dtype)
-        better = found[2] < before
-        poles, residues, error = _put(poles, residues, error, missed[better], *(x[better] for x in found))
+        new = residues_of(start, some, sizes, dtype)
+        better = new[2] < before
+        at, taken = missed[better], (new[0][better], new[1][better], new[2][better])
+        poles, residues, error = _put(poles, residues, error, at, *taken)
         left = (error[missed] > settings.tol) & (error[missed] < 0.9 * before)
         missed, start = missed[left], start[left]
     return poles, residues, error, torch.full_like(error, math.inf)
@@ -230,7 +234,8 @@ def refined(poles: Poles, g: Tensor, scale: Tensor, steps: int, target: float) -
         left = torch.nonzero(~done).squeeze(-1)
         if not left.numel():
             break
-        active, basis, rest, damping, mark = (x[left] for x in (active, basis, rest, damping, mark))
+        basis = basis[left]
+        active, rest, damping, mark = (x[left] for x in (active, rest, damping, mark))
     return poles
 
 

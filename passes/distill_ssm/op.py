@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ...compiler.errors import NumericsError
-from .fitting import Settings, fit
+from .fitting import Method, Settings, fit
 from .report import Fit
 
 _REMEMBERED = 32
@@ -26,7 +26,7 @@ _fits: OrderedDict[Any, Fit] = OrderedDict()
 
 def fitted(h: Tensor, settings: Settings, dtype: torch.dtype, progress: str = "") -> Fit:
     """:func:`~.fitting.fit`, or what it gave before for these filters with at most ``settings.modes`` modes."""
-    digest = hashlib.sha1(h.detach().cpu().contiguous().view(torch.uint8).numpy()).digest()
+    digest = hashlib.sha1(h.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()).digest()
     key = (digest, h.shape, h.dtype, h.device, dtype, replace(settings, modes=None))
     known = _fits.get(key)
     if known is None or (settings.modes is not None and known.modes > settings.modes):
@@ -50,7 +50,7 @@ def modal(
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """``(log_radius, angle, residue_re, residue_im)``; raises ``NumericsError`` when a filter misses the tolerance."""
-    settings = Settings(order, tol, max_order, shared_poles, refine, method, modes)
+    settings = Settings(order, tol, max_order, shared_poles, refine, cast("Method", method), modes)
     found = fitted(h, settings, dtype)
     if not found.ok:
         raise NumericsError(
@@ -59,8 +59,8 @@ def modal(
             hint="call regraft.optimize() again, with a larger tol or max-order",
         )
     more = (0, modes - found.modes)
-    log_radius = F.pad(found.log_radius, more, value=-1.0)
-    return log_radius, *(F.pad(x, more).clone() for x in (found.angle, found.residue_re, found.residue_im))
+    angle, re, im = (F.pad(x, more).clone() for x in (found.angle, found.residue_re, found.residue_im))
+    return F.pad(found.log_radius, more, value=-1.0).clone(), angle, re, im
 
 
 @modal.register_fake

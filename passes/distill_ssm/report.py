@@ -97,13 +97,15 @@ class Fit:
 
     @property
     def worst(self) -> int:
-        """The channel with the largest error."""
-        return int(torch.where(self.error >= self.error.amax(), self.rel_l2, -1.0).argmax())
+        """The channel with the largest error of those that were tried."""
+        tried = ~self.sigma[:, 0].isnan()
+        error = torch.where(tried, self.error, -1.0) if bool(tried.any()) else self.error
+        return int(torch.where(error >= error.amax(), self.rel_l2, -1.0).argmax())
 
     def ratio(self, order: int) -> float:
         """sigma_(order + 1) / sigma_1 of the worst channel: what ``order`` states leave of the Hankel matrix."""
         sigma = self.sigma[self.worst]
-        if order >= sigma.shape[-1]:
+        if order >= sigma.shape[-1] or bool(sigma[0].isnan()):
             return math.nan
         return float(sigma[order] / sigma[0]) if sigma[0] > 0 else 0.0
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from regraft.passes.distill_ssm import Settings, balanced, fit
+from regraft.passes.distill_ssm import Settings, balanced, fit, fitting
 from regraft.passes.distill_ssm.hankel import spectrum
 from regraft.passes.distill_ssm.modal import filter_taps
 
@@ -99,6 +99,18 @@ def test_one_bad_channel_among_good_ones_is_enough_to_refuse(filters):
     assert not found.ok
     assert found.worst == 3
     assert (found.rel_l2[:3] <= 1e-2).all()
+
+
+def test_the_first_bad_channel_ends_a_fit_that_goes_part_by_part(filters, monkeypatch):
+    monkeypatch.setattr(fitting, "_WORK_BYTES", 1)
+    h = torch.cat((filters.hyena(1, 512), filters.fading_noise(1, 512), filters.hyena(2, 512)))
+    found = fit(h, Settings())
+    assert not found.ok
+    assert found.worst == 1
+    assert found.ratio(64) > 0.05
+    assert found.rel_l2[0] <= 1e-2
+    assert not found.residue_re[2:].any()  # not tried
+    assert found.sigma[2:].isnan().all()
 
 
 @pytest.mark.parametrize("order", [1, 2, 5, 16])
