@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -29,7 +30,7 @@ def inline(edit: Edit, function: Callable[..., Any], *nodes: fx.Node, key: Any =
     memo = {} if key is None or edit.fake_mode is None else _traced.setdefault(edit.fake_mode, {})
     if key not in memo:
         with edit.fake_mode or contextlib.nullcontext():
-            memo[key] = make_fx(function, pre_dispatch=True)(*map(value_of, nodes))
+            memo[key] = make_fx(function, pre_dispatch=True)(*_apart(map(value_of, nodes)))
     traced = memo[key]
     placeholders: list[fx.Node] = list(traced.graph.find_nodes(op="placeholder"))
     values: dict[fx.Node, Any] = dict(zip(placeholders, nodes, strict=True))
@@ -41,6 +42,19 @@ def inline(edit: Edit, function: Callable[..., Any], *nodes: fx.Node, key: Any =
             args, kwargs = map_arg((node.args, dict(node.kwargs)), values.__getitem__)
             values[node] = edit.call(node.target, *args, **kwargs)
     return values[result]
+
+
+def _apart(values: Iterable[Any]) -> list[Any]:
+    """The values, none of them twice: tracing knows a tensor by its identity, and nodes of one type share theirs."""
+    seen: set[int] = set()
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, torch.Tensor) and id(value) in seen:
+            copied = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=value.device)
+            value = copied.requires_grad_(value.requires_grad)
+        seen.add(id(value))
+        found.append(value)
+    return found
 
 
 def _result(graph: fx.Graph) -> tuple[fx.Node, tuple[fx.Node, ...]]:

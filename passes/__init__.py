@@ -25,6 +25,7 @@ BUILTIN = {
         "raise-short-conv": "RaiseShortConv",
         "select-kernels": "SelectKernels",
         "share-prefix": "SharePrefix",
+        "sink-expand": "SinkExpand",
         "sparsify-spectrum": "SparsifySpectrum",
         "truncate-filters": "TruncateFilters",
     }.items()
@@ -42,6 +43,7 @@ DEFAULT = ",".join(
         "fold-constants",
         "raise-attention",
         "raise-gated-mlp",
+        "sink-expand",
         "share-prefix",
         "fold-grouped-queries",
         "lower-short-conv",

@@ -232,7 +232,7 @@ class _Question:
         source: fx.Node = self.bound["self"]
         before = tensor_of(source)
         assert before is not None
-        times = list(self.bound.get("repeats", self.bound.get("dims")))
+        times = list(self.bound["repeats"] if "repeats" in self.bound else self.bound["dims"])
         more = self.value.dim() - before.dim()
         times = [1] * (self.value.dim() - len(times)) + times
         others = [n for at, n in enumerate(times) if at != self.batch]

@@ -5,6 +5,8 @@ import regraft.compiler.ops  # noqa: F401
 import torch
 from regraft.compiler.inline import inline
 from regraft.compiler.rewriter import Edit
+from torch import fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 attention_lse = torch.ops.regraft.attention_lse
@@ -41,3 +43,21 @@ def test_both_results_of_an_operator_are_those_of_its_call():
 def test_several_results_that_are_not_one_call_s_are_refused(function):
     with pytest.raises(ValueError, match="must give those of one operator"):
         edited(function)
+
+
+def test_nodes_that_share_a_value_stay_apart():
+    with FakeTensorMode() as mode:
+        same = torch.empty(2, 3)
+
+    graph = fx.Graph()
+    left, right = graph.placeholder("left"), graph.placeholder("right")
+    whole = graph.call_function(torch.ops.aten.sub.Tensor, (left, right))
+    graph.output(whole)
+    for node in (left, right, whole):
+        node.meta["val"] = same
+    module = fx.GraphModule(nn.Module(), graph)
+    edit = Edit(whole, "test", "rule", 0, "", mode)
+    edit.replace(whole, inline(edit, lambda x, y: x - 2 * y, left, right))
+    edit.finish()
+    module.recompile()
+    assert torch.equal(module(torch.ones(2, 3), torch.ones(2, 3)), -torch.ones(2, 3))
