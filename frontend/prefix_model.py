@@ -96,5 +96,5 @@ def encode(model: Any, inputs: Any) -> tuple[Any, list[Tensor], list[Tensor]]:
         rows = outputs.last_hidden_state.shape[0]
         start = torch.zeros(rows, 1, dtype=torch.int64, device=model.device)
         model(encoder_outputs=outputs, decoder_input_ids=start, past_key_values=cache, use_cache=True)
-    layers = cache.cross_attention_cache.layers
+    layers: Any = cache.cross_attention_cache.layers
     return outputs, [layer.keys.detach() for layer in layers], [layer.values.detach() for layer in layers]

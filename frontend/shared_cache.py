@@ -8,7 +8,7 @@ which the pass ``share-prefix`` takes apart again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -89,7 +89,8 @@ class SharedPrefixLayer(CacheLayerMixin):
             return own
         if torch.compiler.is_compiling():
             return _joined(self.parts[0], own[0]), _joined(self.parts[1], own[1])
-        return SharedKV(self.parts[0], own[0], fresh=fresh), SharedKV(self.parts[1], own[1])
+        made: Any = SharedKV
+        return made(self.parts[0], own[0], fresh=fresh), made(self.parts[1], own[1])
 
     def get_seq_length(self) -> int:
         """Positions of prefix and suffix."""
@@ -159,7 +160,7 @@ class SharedPrefixCache(Cache):
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Reorder the suffixes; :class:`UsageError` if a row would move under another prefix."""
         self._check_groups(beam_idx, same_rows=True)
-        super().reorder_cache(beam_idx)
+        super().reorder_cache(cast(Any, beam_idx))
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep some rows; with one prefix a level any, else :class:`UsageError`."""
@@ -201,7 +202,7 @@ class SharedStatesLayer(CacheLayerMixin):
 
     def get_seq_length(self) -> int:
         """Positions of the encoder."""
-        return self.keys.shape[2]
+        return cast(Tensor, self.keys).shape[2]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """All positions of the encoder."""

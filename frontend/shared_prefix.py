@@ -134,8 +134,9 @@ class SharedPrefix:
                 use_cache=True,
             )
         # Clones, since a cache keeps more room than it has states.
-        keys = tuple(layer.keys.detach().clone(memory_format=torch.contiguous_format) for layer in cache.layers)
-        values = tuple(layer.values.detach().clone(memory_format=torch.contiguous_format) for layer in cache.layers)
+        layers: Any = cache.layers
+        keys = tuple(layer.keys.detach().clone(memory_format=torch.contiguous_format) for layer in layers)
+        values = tuple(layer.values.detach().clone(memory_format=torch.contiguous_format) for layer in layers)
         return replace(self, levels=(*self.levels, Level(tuple(ids), tuple(parents), keys, values)))
 
     def new_cache(self, rows: Sequence[int] | None = None) -> SharedPrefixCache:

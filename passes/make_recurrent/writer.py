@@ -208,15 +208,17 @@ class Writer:
         )
 
     def _delay(self, node: fx.Node, call: Any, operands: Any) -> Any:
-        x, dim = fake_of(node.args[0]), self.facts.time[node]
+        source: Any = node.args[0]
+        x, dim = fake_of(source), self.facts.time[node]
         by = call["pad"][2 * (x.dim() - 1 - dim)]
         recent = self._slot(node, "recent", (*x.shape[:dim], by, *x.shape[dim + 1 :]), x.dtype)
-        return pieces.delay, (self.copies[node.args[0]], recent), {"dim": dim}
+        return pieces.delay, (self.copies[source], recent), {"dim": dim}
 
     def _cumsum(self, node: fx.Node, call: Any, operands: Any) -> Any:
+        source: Any = node.args[0]
         y, dim = fake_of(node), self.facts.time[node]
         total = self._slot(node, "total", (*y.shape[:dim], 1, *y.shape[dim + 1 :]), y.dtype)
-        return pieces.cumsum, (self.copies[node.args[0]], total), {"dim": dim, "dtype": call.get("dtype")}
+        return pieces.cumsum, (self.copies[source], total), {"dim": dim, "dtype": call.get("dtype")}
 
     def _attention(self, node: fx.Node, call: Any, operands: Any) -> Any:
         buffers = []
