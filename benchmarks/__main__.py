@@ -31,7 +31,7 @@ CPU = (
     "forward",
 )
 KERNELS = ("kernels.norm", "kernels.recurrence", "kernels.attention", "kernels.matmul", "kernels.long_conv")
-GPU = (*KERNELS, "hyena", "decode", "forward")
+GPU = (*KERNELS, "shared_prefix", "hyena", "decode", "forward")
 
 
 def main() -> None:

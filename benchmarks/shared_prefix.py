@@ -42,9 +42,11 @@ class SharedPrompt(nn.Module):
 
 def run(device: str, quick: bool) -> list[Row]:
     """Time attention over one shared prompt, over a tree, and where it does not pay."""
-    cases = (
-        [(512, 4, 16)] if quick else [(1024, 64, 64), (4096, 64, 64), (4096, 256, 64), (16384, 64, 64), (1024, 2, 64)]
-    )
+    cases = [(1024, 64, 64), (4096, 64, 64), (4096, 256, 64), (16384, 64, 64), (1024, 2, 64)]
+    if device == "cuda":
+        cases = [(4096, 64, 64), (8192, 256, 64), (16384, 1024, 64)]
+    if quick:
+        cases = [(512, 4, 16)]
     rows: list[Row] = []
     for prefix, batch, suffix in cases:
         rows += attention(prefix, batch, suffix, device, seconds=1 if quick else 10)
@@ -139,7 +141,8 @@ def _compare(
     seconds: float,
     others: dict[str, list[list[Tensor]]] | None = None,
 ) -> list[Row]:
-    q = torch.randn(batch, HEADS, 1, WIDTH, device=device, generator=torch.Generator(device).manual_seed(0))
+    generator = torch.Generator(device).manual_seed(0)
+    q = torch.randn(batch, HEADS, 1, WIDTH, device=device, generator=generator, dtype=_dtype(device))
     whole = [_joined(level, q) for level in levels]
     compiled = torch.compile(F.scaled_dot_product_attention, dynamic=False)
     variants: dict[str, Callable[[], Any]] = {
@@ -166,11 +169,12 @@ def _rewritten(q: Tensor, parts: list[list[Tensor]]) -> Callable[[], Any]:
 
 def _levels(shapes: list[tuple[int, int]], device: str) -> list[list[Tensor]]:
     """Random keys and values, [copies, heads, length, width] for every level."""
-    generator = torch.Generator(device).manual_seed(1)
-    return [
-        [torch.randn(copies, HEADS, length, WIDTH, device=device, generator=generator) for copies, length in shapes]
-        for _ in range(2)
-    ]
+    options: Any = {"device": device, "generator": torch.Generator(device).manual_seed(1), "dtype": _dtype(device)}
+    return [[torch.randn(copies, HEADS, length, WIDTH, **options) for copies, length in shapes] for _ in range(2)]
+
+
+def _dtype(device: str) -> torch.dtype:
+    return torch.bfloat16 if device == "cuda" else torch.float32
 
 
 def _joined(parts: list[Tensor], q: Tensor) -> Tensor:
