@@ -59,7 +59,7 @@ def launch(
         if not buffer.contiguous:
             strides = tensors[buffer.name].stride()
             arguments |= {f"{buffer.name}_stride_{axis}": stride for axis, stride in enumerate(strides)}
-    arguments |= {scalar.name: float((scalars or {})[scalar.name]) for scalar in program.scalars}
+    arguments |= scalars_of(program, scalars or {})
     options: dict[str, Any] = {} if interpreted else {"num_warps": program.warps, "num_stages": program.stages}
     if program.tasks.persistent:
         programs = min(tasks, processors(first.device))
@@ -83,7 +83,7 @@ def bind(program: Program, tensors: Mapping[str, Tensor], sizes: Mapping[str, in
     for size in program.sizes:
         if str(size) in sizes:
             values[size] = int(sizes[str(size)])
-    device = next(iter(tensors.values())).device
+    device = next((tensor.device for tensor in tensors.values()), None)
     for buffer in program.buffers:
         tensor = tensors.get(buffer.name)
         if tensor is None:
@@ -112,6 +112,14 @@ def bind(program: Program, tensors: Mapping[str, Tensor], sizes: Mapping[str, in
         if values[size] % factor:
             raise TileError(f"{program.name}: {size} = {values[size]} is not a multiple of {factor}")
     return values
+
+
+def scalars_of(program: Program, scalars: Mapping[str, float]) -> dict[str, float]:
+    """The floating-point parameters of a program; raises :class:`TileError` naming one that is missing."""
+    missing = [scalar.name for scalar in program.scalars if scalar.name not in scalars]
+    if missing:
+        raise TileError(f"{program.name}: scalar {missing[0]} is missing")
+    return {scalar.name: float(scalars[scalar.name]) for scalar in program.scalars}
 
 
 def source(program: Program, *, interpreted: bool = False, wide: bool = False) -> str:

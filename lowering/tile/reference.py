@@ -21,7 +21,7 @@ from . import ir
 from .functions import FUNCTIONS, REDUCTIONS
 from .index import Index, IndexLike, evaluate
 from .ir import AXES, DTYPES, Program, TileError, Value
-from .launch import bind
+from .launch import bind, scalars_of
 from .verify import inside
 
 
@@ -40,8 +40,9 @@ def run(
     """
     values = bind(program, tensors, sizes or {})
     env = _Environment(program, tensors, dict(values), {}, compute)
+    given = scalars_of(program, scalars or {})
     for scalar in program.scalars:
-        env.tiles[scalar.name] = torch.tensor((scalars or {})[scalar.name], dtype=env.dtype(scalar))
+        env.tiles[scalar.name] = torch.tensor(given[scalar.name], dtype=env.dtype(scalar))
     counts = [range(evaluate(count, values)) for _, count in program.tasks.axes]
     for task in itertools.product(*counts):
         env.indices.update(zip((index for index, _ in program.tasks.axes), task, strict=True))

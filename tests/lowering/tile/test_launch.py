@@ -97,3 +97,11 @@ def test_a_kernel_is_the_function_of_its_file(folder):
     assert kernel is launch.kernel_of(scaled_sum(block=32))
     (file,) = folder.glob("*.py")
     assert kernel.fn.__code__.co_filename == str(file)
+
+
+@pytest.mark.parametrize("run", [launch.launch, reference.run], ids=["launch", "reference"])
+def test_what_is_not_given_at_all_is_missed_by_its_name(run):
+    with pytest.raises(TileError, match="scaled_sum: scalar scale is missing"):
+        run(scaled_sum("f32", multiple_of=16), tensors(), {})
+    with pytest.raises(TileError, match="scaled_sum: tensor a is missing"):
+        run(scaled_sum("f32", multiple_of=16), {}, {"scale": 2.0})
