@@ -130,7 +130,8 @@ def test_every_operator_of_the_dialect_has_a_rule():
                 continue
             found = costs(lambda *inputs, op=op, kwargs=kwargs: op.overload(*inputs, **kwargs), *tensors)
             assert found.unknown == {}, op.name
-            assert found.total.flops > 0, op.name
+            assert found.total.flops > 0 or op.name == "shared_prefix_cat", op.name  # which only copies
+            assert found.total.bytes > 0, op.name
 
 
 class Convolutional(nn.Module):
