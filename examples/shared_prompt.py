@@ -39,7 +39,8 @@ def main() -> None:
     together, seconds = timed(lambda: sharing.generate(questions, **new))
     answers = [words.decode(row[-options.tokens :]).split("\n")[0].strip() for row in together]
 
-    table = Table(title=f"{len(questions)} questions after {len(prompt)} tokens", title_justify="left")
+    console.print(f"{len(questions)} questions after {len(prompt)} tokens, the first of them:")
+    table = Table()
     for column in ("question", "answer"):
         table.add_column(column)
     for question, answer in list(zip(questions, answers, strict=True))[:5]:
