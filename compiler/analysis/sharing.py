@@ -370,9 +370,10 @@ class _Question:
         """``slice`` and ``narrow`` with fixed bounds."""
         source, dim = self.bound["self"], self.bound["dim"]
         if "length" in self.bound:
-            start, stop, step = self.bound["start"], None, 1
-            if isinstance(start, int) and isinstance(self.bound["length"], int) and start >= 0:
-                stop = start + self.bound["length"]
+            start, stop, step = self.bound["start"], self.bound["length"], 1
+            if isinstance(start, int) and isinstance(stop, int):
+                # Counted from the end, a run up to the end has no bound that slice could be told.
+                stop = None if start < 0 and start + stop == 0 else start + stop
         else:
             start, stop, step = self.bound["start"] or 0, self.bound["end"], self.bound["step"]
         segments = self.of(source, self.batch, self.axis)
@@ -384,10 +385,10 @@ class _Question:
         if dim == self.batch:
             return segments if all(known(segment.groups == 1) for segment in segments) else None
         ends = [segment.start + segment.length for segment in segments]
-        if step != 1 or not all(isinstance(n, int) for n in (start, *ends)):
+        if step != 1 or not all(isinstance(n, int) for n in (start, self.length, *ends)):
             return None
         total: int = ends[-1]
-        first = start + total if start < 0 else min(start, total)
+        first = max(start + total, 0) if start < 0 else min(start, total)
         last = first + self.length
         kept: list[Segment] = []
         for segment in segments:

@@ -137,6 +137,31 @@ def test_a_slice_keeps_what_it_cuts():
     check_by_running(function, (prefix(), suffix()), layout)
 
 
+@pytest.mark.parametrize(
+    ("stop", "lengths"),
+    [
+        (None, [(PREFIX, 1), (SUFFIX, ROWS)]),
+        (-1, [(PREFIX, 1), (SUFFIX - 1, ROWS)]),
+        (PREFIX - 2, [(PREFIX - 2, 1)]),
+    ],
+)
+def test_a_slice_from_before_the_start_begins_at_the_start(stop, lengths):
+    function = then(lambda x: x[:, :, -PREFIX - SUFFIX - 2 : stop])
+    layout = layout_of(function, prefix(), suffix())
+    assert layout.segments[0].start == 0
+    assert found(layout) == lengths
+    check_by_running(function, (prefix(), suffix()), layout)
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 2), (1, 1), (-3, 2), (-2, 2), (-2, 0)])
+def test_the_source_is_narrowed_as_the_value_is(start, length):
+    layout = layout_of(then(lambda x: x.narrow(3, start, length)), prefix(), suffix())
+    first, compact = layout.segments[0], prefix()
+    for target, arguments in first.views:
+        compact = target(compact, *arguments)
+    assert torch.equal(compact, prefix().narrow(3, start, length))
+
+
 def test_the_batch_need_not_come_first():
     layout = layout_of(then(lambda x: x.permute(2, 0, 1, 3)), prefix(), suffix(), batch=1, axis=0)
     assert found(layout) == ONE_THEN_OWN
