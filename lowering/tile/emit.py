@@ -218,8 +218,8 @@ class _Emitter:
             case ir.Iota(result, start):
                 made = self.range(result.shape[0])
                 return made if start == 0 else f"({text(start)} + {made})"
-            case ir.Pointwise(_, function, operands):
-                return FUNCTIONS[function].triton.format(*map(self.operand, operands))
+            case ir.Pointwise(result, function, operands):
+                return FUNCTIONS[function].source(result.dtype).format(*map(self.operand, operands))
             case ir.Expand(_, x, axis):
                 slots = [":"] * len(x.shape)
                 slots.insert(axis, "None")

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .ir import FLOATS
+
 
 @dataclass(frozen=True)
 class Function:
@@ -22,6 +24,12 @@ class Function:
     meaning: Callable[..., Tensor]
     triton: str
     """Source with ``{0}``, ``{1}``, ... for the operands, in parentheses where precedence asks for them."""
+    integers: str = ""
+    """Source for integers, where it is another."""
+
+    def source(self, dtype: str) -> str:
+        """Source for operands of a type."""
+        return self.integers if self.integers and dtype not in FLOATS else self.triton
 
 
 def _tensors(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -34,6 +42,12 @@ def _tensors(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return apply
 
 
+def _extremum(operation: Callable[..., Tensor], name: str) -> Function:
+    """A NaN comes through, as it does in torch; Triton drops it unless told."""
+    call = f"tl.{name}({{0}}, {{1}}"
+    return Function(2, _tensors(operation), f"{call}, propagate_nan=tl.PropagateNan.ALL)", f"{call})")
+
+
 _SQRT_HALF = 0.7071067811865476
 _SQRT_2_OVER_PI = 0.7978845608028654
 
@@ -42,8 +56,8 @@ FUNCTIONS: dict[str, Function] = {
     "sub": Function(2, lambda a, b: a - b, "({0} - {1})"),
     "mul": Function(2, lambda a, b: a * b, "({0} * {1})"),
     "div": Function(2, lambda a, b: a / b, "({0} / {1})"),
-    "maximum": Function(2, _tensors(torch.maximum), "tl.maximum({0}, {1})"),
-    "minimum": Function(2, _tensors(torch.minimum), "tl.minimum({0}, {1})"),
+    "maximum": _extremum(torch.maximum, "maximum"),
+    "minimum": _extremum(torch.minimum, "minimum"),
     "neg": Function(1, lambda a: -a, "(-{0})"),
     "abs": Function(1, torch.abs, "tl.abs({0})"),
     "exp": Function(1, torch.exp, "tl.exp({0})"),

@@ -194,3 +194,21 @@ def test_every_task_is_run_exactly_once(counts, group, persistent):
     y = torch.zeros(counts, device=DEVICE)
     launch.launch(visits(len(counts), group=group, persistent=persistent), {"y": y})
     assert torch.equal(y.cpu(), torch.ones(counts))
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum", "relu"])
+def test_a_nan_comes_through_as_in_torch(name):
+    t = Builder("nans", f"y = {name}(x, ...).")
+    x, y = t.input("x", (16,), "f32"), t.output("y", (16,), "f32")
+    t.tasks(("i", 1))
+    given = t.load(x, (span(0, 16),))
+    t.store(y, (span(0, 16),), t.map(name, given, *((0.5,) if name != "relu" else ())))
+    program, tensor = t.program(), torch.linspace(-3, 3, 16)
+    tensor[3] = torch.nan
+    expected = {"maximum": tensor.clamp(min=0.5), "minimum": tensor.clamp(max=0.5), "relu": tensor.relu()}[name]
+    for run in (reference.run, launch.launch):
+        found = torch.empty(16, device=DEVICE)
+        run(program, {"x": tensor.to(DEVICE), "y": found})
+        assert torch.equal(found.nan_to_num(7.0).cpu(), expected.nan_to_num(7.0))
+    # Triton's interpreter never drops a NaN, compiled code does unless it is told.
+    assert name == "relu" or "propagate_nan=tl.PropagateNan.ALL" in emit(program)
