@@ -113,7 +113,12 @@ def attention_lse(
     k, v = _share_batch(q, k), _share_batch(q, v)
     dtype = accumulation_dtype([q.dtype, k.dtype, v.dtype])
     logits = _logits(q.to(dtype), k.to(dtype), scale, softcap)
-    logits, empty = _hide(logits, bias, key_mask(q, k, key_lengths, mask, offset, window))
+    visible = key_mask(q, k, key_lengths, mask, offset, window)
+    if bias is None and key_lengths is None and _every_row_sees(q, k, mask, offset):
+        logits = logits if visible is None else torch.where(visible, logits, -math.inf)
+        out = _grouped_matmul(logits.softmax(-1), v.to(dtype)).to(q.dtype)
+        return out, logits.logsumexp(-1).contiguous()
+    logits, empty = _hide(logits, bias, visible)
     lse = logits.logsumexp(-1, keepdim=True)
     weights = logits.softmax(-1).masked_fill(empty, 0.0)
     out = _grouped_matmul(weights, v.to(dtype)).to(q.dtype)
@@ -146,9 +151,12 @@ def _share_batch(q: Tensor, kv: Tensor) -> Tensor:
 def key_mask(q: Tensor, k: Tensor, key_lengths: Tensor | None, mask: str, offset: int, window: int) -> Tensor | None:
     """The boolean mask that the mask kind and the key lengths stand for; None if every key is visible."""
     queries, keys = q.shape[-2], k.shape[-2]
+    unmasked = mask == "none" or (mask == "causal" and known(offset >= keys - 1))
+    if unmasked and key_lengths is None:
+        return None
     j = torch.arange(keys, device=q.device)
     visible = None
-    if not (mask == "none" or (mask == "causal" and known(offset >= keys - 1))):
+    if not unmasked:
         r = torch.arange(queries, device=q.device).unsqueeze(-1) + offset
         if mask == "causal":
             visible = j <= r
