@@ -52,9 +52,17 @@ def runner(program: Program, user: list[Any], *, compiled: bool) -> Callable[[],
 
 
 def compare_speed(
-    variants: Mapping[str, Callable[[], Any]], baselines: Mapping[str, str], *, seconds: float, least: int = 5
+    variants: Mapping[str, Callable[[], Any]],
+    baselines: Mapping[str, str],
+    *,
+    seconds: float,
+    least: int = 5,
+    reference: Any = None,
 ) -> list[Timing]:
-    """Time variants in turn for about ``seconds`` and at least ``least`` rounds; the first variant is the reference."""
+    """Time variants in turn for about ``seconds`` and at least ``least`` rounds.
+
+    Outputs are held against ``reference``, or else against that of the first variant.
+    """
     outputs, firsts = {}, {}
     for name, call in variants.items():
         start = time.perf_counter()
@@ -69,7 +77,7 @@ def compare_speed(
             ) from error
         firsts[name] = time.perf_counter() - start
     times = in_turn(variants, seconds=seconds, least=least)
-    reference = next(iter(outputs.values()))
+    reference = next(iter(outputs.values())) if reference is None else reference
     found: list[Timing] = []
     for name, taken in times.items():
         ordered = sorted(taken)

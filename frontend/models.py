@@ -84,15 +84,7 @@ def load_model(name: str, request: Request | None = None) -> Subject:
         return _from_text(name, request)
     if path.suffix == ".pt2":
         return _from_pt2(name, request, device)
-    notes: list[str] = []
-    if path.is_dir():
-        from .hf_directory import load_directory
-
-        model, inputs = load_directory(path, request.seed, notes)
-    else:
-        model, inputs = _from_function(name)
-    if request.inputs:
-        inputs = example_inputs(request.inputs, request.seed)
+    model, inputs, notes = _found(name, request)
     if inputs is None:
         raise UsageError(
             f"{name!r} gives a model but no example inputs",
@@ -103,6 +95,19 @@ def load_model(name: str, request: Request | None = None) -> Subject:
     shapes = dynamic_shapes(model, inputs, request.dynamic, request.inputs)
     program = capture(model, inputs, dynamic_shapes=shapes)
     return Subject(name, program, tree_leaves(arguments(inputs)), notes)
+
+
+def load_module(name: str, request: Request, what: str) -> tuple[nn.Module, list[str]]:
+    """The model itself, in evaluation mode and untraced, for ``what`` makes its own inputs; and what was assumed."""
+    request.refuse(what, "inputs", "train", "dynamic")
+    if name.endswith((".ir.py", ".pt2")):
+        raise UsageError(
+            f"{name!r} holds a traced program", hint=f"{what} needs the model: file.py:function or a folder"
+        )
+    torch.manual_seed(request.seed)
+    device = find_device(request.device)
+    model, _, notes = _found(name, request)
+    return place(model, (), device, DTYPES[request.dtype] if request.dtype else None)[0].eval(), notes
 
 
 def find_device(name: str | None) -> torch.device | None:
@@ -150,6 +155,18 @@ def place(
     if device is not None or dtype is not None:
         model, inputs = model.to(device=device, dtype=dtype), tree_map(move, inputs)
     return model, inputs
+
+
+def _found(name: str, request: Request) -> tuple[nn.Module, Inputs | None, list[str]]:
+    """A model that is Python, its example inputs, and what was assumed."""
+    notes: list[str] = []
+    if Path(name).is_dir():
+        from .hf_directory import load_directory
+
+        model, inputs = load_directory(Path(name), request.seed, notes)
+    else:
+        model, inputs = _from_function(name)
+    return model, example_inputs(request.inputs, request.seed) if request.inputs else inputs, notes
 
 
 def _from_function(name: str) -> tuple[nn.Module, Inputs | None]:
