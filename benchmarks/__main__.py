@@ -24,6 +24,7 @@ CPU = (
     "decode",
     "grouped_queries",
     "shared_prefix",
+    "shared_decode",
     "short_conv",
     "long_conv",
     "hyena",
@@ -31,7 +32,7 @@ CPU = (
     "forward",
 )
 KERNELS = ("kernels.norm", "kernels.recurrence", "kernels.attention", "kernels.matmul", "kernels.long_conv")
-GPU = (*KERNELS, "shared_prefix", "hyena", "decode", "forward")
+GPU = (*KERNELS, "shared_prefix", "shared_decode", "hyena", "decode", "forward")
 
 
 def main() -> None:

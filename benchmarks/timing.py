@@ -17,6 +17,7 @@ def compare(
     *,
     baseline: str,
     reference: str = "eager",
+    expected: Any = None,
     seconds: float = 20.0,
     least: int = 5,
     most: int = 50,
@@ -24,13 +25,14 @@ def compare(
 ) -> list[Row]:
     """Time variants in turn for about ``seconds``; ratios are medians over pairs with ``baseline`` of the same round.
 
-    The first call of each warms up (and compiles); its output is compared with that of ``reference``.
+    The first call of each warms up (and compiles); its output is compared with ``expected``, or with that of the
+    variant ``reference``.
     """
     outputs = {name: call() for name, call in variants.items()}
     for call in variants.values():
         call()
     times = in_turn(variants, seconds=seconds, least=least, most=most)
-    expected = outputs[reference]
+    expected = outputs[reference] if expected is None else expected
     return [
         Row(
             case,

@@ -34,7 +34,7 @@ class Way:
     """A step that can be called again and again."""
 
     call: Callable[[], Tensor]
-    """Logits [2, V] of the first and the last row."""
+    """Logits [V] of the last row."""
     kv_bytes: int
     """Keys and values that are held from step to step."""
 
@@ -45,7 +45,7 @@ class SharedPromptSteps:
 
     ways: dict[str, Way]
     reference: Tensor
-    """What the model gives for the same two rows as whole texts, without a cache."""
+    """What the model gives for that row as a whole text, without a cache."""
     left_out: dict[str, str]
     """Why a way is not there."""
     remarks: list[Remark]
@@ -72,8 +72,7 @@ def shared_prompt_steps(
     if not isinstance(handle, SharedPrefix):
         raise UsageError(f"{type(model).__name__} is no decoder", hint="a shared prompt is that of a causal model")
     with torch.no_grad():
-        ends = rows[[0, -1]]
-        reference = model(torch.cat([ids.expand(2, -1), ends], 1), use_cache=False, logits_to_keep=1).logits[:, -1]
+        reference = model(torch.cat([ids, rows[-1:]], 1), use_cache=False, logits_to_keep=1).logits[-1, -1]
     cache = _filled(handle, rows)
     step = _Step(rows[:, -1:], prompt + suffix)
     ways = {DECLARED: Way(_kept(step, own_model, cache), handle.nbytes + _nbytes(cache))}
@@ -96,7 +95,7 @@ class _Step:
         at = torch.full((1, 1), self.position, device=self.ids.device)
         with torch.no_grad():
             logits = model(input_ids=self.ids, past_key_values=cache, position_ids=at, use_cache=True).logits
-        return logits[[0, -1], -1]
+        return logits[-1, -1]
 
 
 def _filled(handle: SharedPrefix, rows: Tensor) -> Any:
@@ -132,7 +131,7 @@ def _rivals(step: _Step, model: Any, handle: SharedPrefix, own: Any, ways: dict[
     free = _free_bytes(model.device)
     # The default cache makes new keys and values of all layers before the old ones go; they are the static one's here.
     for name, needed in ((STATIC, whole), (DEFAULT, 2 * whole)):
-        if free is not None and needed > 0.9 * free:
+        if free is not None and needed > free * 2 / 3:
             left_out[name] = f"needs {needed / 1e9:.1f} GB for keys and values, {free / 1e9:.1f} GB are free"
     if STATIC in left_out:
         return left_out

@@ -147,7 +147,8 @@ def _shared_prompt(options: argparse.Namespace) -> int:
     shown = ", ".join(f"{name} {value}" for name, value in (sizes | machine).items())
     say(f"\n{timings[0].rounds} rounds in turn; {shown}", style="dim")
     say(
-        f"speed-up: over {baseline}; match: relative l2 distance from logits of whole rows without a cache", style="dim"
+        f"speed-up: over {baseline}; match: relative l2 distance of the last row from its whole text without a cache",
+        style="dim",
     )
     for text, count in Counter(f"{remark.kind}, {remark.message}" for remark in steps.remarks).items():
         say(f"share-prefix: {count} of {len(steps.remarks)} attentions {text}", style="dim")

@@ -30,7 +30,7 @@ def llama(tmp_path):
     return f"{path}:load"
 
 
-def test_every_way_gives_the_logits_of_whole_rows(regraft, llama):
+def test_every_way_gives_the_logits_of_a_whole_row(regraft, llama):
     sizes = ("--shared-prompt", 1024, "--batch", 32, "--suffix", 3)
     found = regraft("bench", llama, *sizes, "--seconds", 0, "--json").json
     timings = {timing["name"]: timing for timing in found["timings"]}
