@@ -167,12 +167,22 @@ class Candidate(ABC):
     def run(self, call: Call, config: Config, *constants: Tensor) -> Any:
         """Compute the call on its tensors, which may be real or fake: ATen, or a kernel operator."""
 
-    def match(self, node: fx.Node) -> Match:
-        """What of the graph the candidate computes: the call, or with neighbours it absorbs."""
+    def match(self, node: fx.Node, *, training: bool = False) -> Match:
+        """What of the graph the candidate computes: the call, or with neighbours it absorbs.
+
+        In ``training`` nothing should be absorbed that a backward has to compute again.
+        """
         return Match(node, (node,), bind(node))
 
+    def absorbed(self, match: Match) -> str:
+        """What it computes besides the call, for a remark; empty for nothing."""
+        return ""
+
     def spared_bytes(self, match: Match) -> int:
-        """What the reference and its neighbours write and read again, and the candidate, absorbing them, does not."""
+        """What the reference and its neighbours write and read again, and the candidate, absorbing them, does not.
+
+        Below 0 where the candidate has traffic that Inductor, fusing the reference with its neighbours, has not.
+        """
         return 0
 
     def rewrite(self, match: Match, edit: Edit, config: Config) -> fx.Node:

@@ -11,12 +11,12 @@ nothing is chosen, and no estimate counts on a GPU architecture on which the ker
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import sympy
 import torch
 
 from ..compiler.analysis.effects import ENTER_AUTOCAST, Effects, effects
@@ -85,11 +85,12 @@ def select(program: Program, ctx: PassContext, candidates: Candidates, *, margin
             continue
         circumstances = {"compiled": ctx.compiled, "training": program.training, "autocast": site.module in autocast}
         call = call_of(site.node, **circumstances)
-        spared = {each.name: each.spared_bytes(each.match(site.node)) for each in candidates.of(call.op, target.kind)}
-        key = (call.key, *spared.values())
+        spared = {each.name: each.spared_bytes(each.match(site.node, training=program.training))
+                  for each in candidates.of(call.op, target.kind)}  # fmt: skip
+        key = (call.key, *map(str, spared.values()))
         if key not in decisions:
             decisions[key] = decide(call, target, candidates, ranges=program.ranges, margin=margin, spared=spared)
-        _carry_out(decisions[key], site, facts[site.module], ctx)
+        _carry_out(decisions[key], site, facts[site.module], ctx, training=program.training)
 
 
 def decide(
@@ -104,7 +105,7 @@ def decide(
     """The decision for one call on a target.
 
     ``ranges`` are the values its symbolic sizes may take, by symbol. ``spared`` is traffic that candidates, by
-    name, do away with in their neighbourhood; the time it takes is taken off theirs.
+    name, do away with in their neighbourhood, or add to it; the time it takes is taken off theirs.
     """
     fit: list[Candidate] = []
     refused: list[Decline] = []
@@ -112,11 +113,11 @@ def decide(
         decline = candidate.supports(call, target)
         fit += [candidate] if decline is None else []
         refused += [] if decline is None else [decline]
-    settled = _settled(call, ranges or {})
+    settled = _settled(call, spared or {}, ranges or {})
     if isinstance(settled, Decline):
         return Decision(refused=settled if fit else _nearest(refused) or settled)
-    question = _Question(target, candidates, margin, spared or {}, refused)
-    outcomes = [question.decide(one, fit) for one in settled]
+    question = _Question(target, candidates, margin, refused)
+    outcomes = [question.decide(one, fit, saved) for one, saved in settled]
     first = outcomes[0]
     for other in outcomes[1:]:
         if _names(other) != _names(first):
@@ -132,11 +133,10 @@ class _Question:
     target: Target
     candidates: Candidates
     margin: float
-    spared: Mapping[str, int]
     refused: list[Decline]
     """Of the candidates that do not support the call."""
 
-    def decide(self, call: Call, fit: list[Candidate]) -> Decision:
+    def decide(self, call: Call, fit: list[Candidate], spared: Mapping[str, int]) -> Decision:
         """The decision for a static call among candidates that support it."""
         reference = self.candidates.reference(call.op)
         key = key_of(call, reference, self.target)
@@ -144,13 +144,13 @@ class _Question:
         refused: list[Decline] = []
         prices: list[Price] = []
         for candidate in fit:
-            price = self._price(candidate, call, found, triton)
+            price = self._price(candidate, call, found, triton, spared.get(candidate.name, 0))
             if isinstance(price, Decline):
                 refused.append(price)
             else:
                 prices.append(price)
         best = min(prices, key=lambda price: price.seconds, default=None)
-        theirs = self._price(reference, call, found, triton)
+        theirs = self._price(reference, call, found, triton, 0)
         if isinstance(theirs, Decline):
             return Decision(best=best, refused=theirs)
         if best is None:
@@ -159,7 +159,7 @@ class _Question:
         chosen = best if best.seconds * needed <= theirs.seconds else None
         return Decision(chosen, best, theirs, needed=needed)
 
-    def _price(self, candidate: Candidate, call: Call, entry: Entry, triton: str) -> Price | Decline:
+    def _price(self, candidate: Candidate, call: Call, entry: Entry, triton: str, spared: int) -> Price | Decline:
         """The measured cost where there is one, else the estimate, else why there is neither."""
         allowed = [config for config in candidate.configs(call, self.target)
                    if known_bad(candidate, config, self.target, triton) is None]  # fmt: skip
@@ -169,9 +169,8 @@ class _Question:
         measured = entry.measured.get(name)
         if measured is not None and measured.rejected:
             return Decline("rejected", f"{name} was refused when it was tried: {measured.rejected}")
-        spared = self.spared.get(candidate.name, 0)
-        # A saving that is symbolic, or on a device whose bandwidth is not known, does not count.
-        credit = spared / self.target.memory_rate if isinstance(spared, int) and self.target.known else 0.0
+        # On a device whose bandwidth is not known a saving does not count.
+        credit = spared / self.target.memory_rate if self.target.known else 0.0
         if measured is not None and measured.config in allowed:
             return Price(candidate, measured.config, max(measured.seconds - credit, 0.0), True, entry.where)
         on_gpu = self.target.kind in GPUS
@@ -185,17 +184,18 @@ class _Question:
         return Price(candidate, allowed[0], max(estimate.seconds - credit, 0.0), False)
 
 
-def _carry_out(decision: Decision, site: Site, facts: Effects, ctx: PassContext) -> None:
+def _carry_out(decision: Decision, site: Site, facts: Effects, ctx: PassContext, *, training: bool) -> None:
     best, reference = decision.best, decision.reference
     if decision.chosen is not None and best is not None and reference is not None:
-        match = best.candidate.match(site.node)
+        match = best.candidate.match(site.node, training=training)
         decline = illegal(match, facts, shared_interior=False)
         if decline is None:
+            absorbed = best.candidate.absorbed(match)
             with ctx.edit(match.root, best.candidate.name, site) as edit:
                 edit.replace(match.root, best.candidate.rewrite(match, edit, best.config))
                 facts.insert(edit.made, match.root)
-            ctx.passed(site, "selected", _comparison(best, reference), rule=best.candidate.name,
-                       numbers=_numbers(best, reference))  # fmt: skip
+            message = _comparison(best, reference) + (f"; it takes over {absorbed}" if absorbed else "")
+            ctx.passed(site, "selected", message, rule=best.candidate.name, numbers=_numbers(best, reference))
             return
     elif best is not None and reference is not None:
         message = f"{_comparison(best, reference)}; it must be {decision.needed:g} times as fast"
@@ -245,10 +245,10 @@ def _nearest(refused: list[Decline]) -> Decline | None:
     return max(refused, key=lambda decline: decline.nearness, default=None)
 
 
-def _settled(call: Call, ranges: Ranges) -> list[Call] | Decline:
-    """The call at fixed sizes: as it is, or at the ends of all ranges and the powers of two between."""
+def _settled(call: Call, spared: Mapping[str, int], ranges: Ranges) -> list[tuple[Call, Mapping[str, int]]] | Decline:
+    """The call and what is spared at fixed sizes: as is, or at the ends of ranges and the powers of two between."""
     if not call.free_sizes:
-        return [call]
+        return [(call, spared)]
     symbols = sorted({symbol for size in call.free_sizes.values() for symbol in size.node.expr.free_symbols}, key=str)
     values: list[list[int]] = []
     for symbol in symbols:
@@ -260,7 +260,12 @@ def _settled(call: Call, ranges: Ranges) -> list[Call] | Decline:
     points = list(itertools.islice(itertools.product(*values), _MOST_SAMPLES + 1))
     if len(points) > _MOST_SAMPLES:
         return Decline("size-dependent", f"{', '.join(map(str, symbols))} may take too many sizes to compare them all")
-    return [call.at(lambda size, point=point: _at(size.node.expr, symbols, point)) for point in points]
+    settled: list[tuple[Call, Mapping[str, int]]] = []
+    for point in points:
+        at = functools.partial(_at, symbols=symbols, point=point)
+        saved = {name: at(n) if isinstance(n, torch.SymInt) else n for name, n in spared.items()}
+        settled.append((call.at(at), saved))
+    return settled
 
 
 def _between(low: int, high: int) -> Iterator[int]:
@@ -272,5 +277,5 @@ def _between(low: int, high: int) -> Iterator[int]:
         yield high
 
 
-def _at(expression: sympy.Expr, symbols: list[Any], point: tuple[int, ...]) -> int:
-    return int(expression.subs(dict(zip(symbols, point, strict=True))))  # type: ignore[arg-type]
+def _at(size: torch.SymInt, symbols: list[Any], point: tuple[int, ...]) -> int:
+    return int(size.node.expr.subs(dict(zip(symbols, point, strict=True))))

@@ -1,8 +1,9 @@
-"""``aten.linear`` and ``aten.mm`` as tile programs that absorb the pointwise work behind them.
+"""``aten.linear`` and ``aten.mm`` as tile programs that absorb the pointwise work round them.
 
 cuBLAS multiplies matrices as fast as anything; what the tile kernel has over it is that bias, activation, gate and
 residual are done while the product is in registers. So it is chosen where that traffic outweighs the difference, on
-devices where both were measured.
+devices where both were measured. Work on the left operand is done again for every tile of columns: it is absorbed
+before narrow products only.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ import functools
 import operator
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, fx
 
 from ...compiler.calls import bind
+from ...compiler.ops.registry import known
 from ...compiler.program import tensor_of
 from ...compiler.rewriter import Edit
 from ...compiler.rules import Decline, Match
-from ...lowering.absorb import FLOATS, Absorbed, epilogue
+from ...lowering.absorb import Absorbed, epilogue, prologue
 from ...lowering.candidates import Call, Candidate, Config, Estimate, Reference, traffic
+from ...lowering.pointwise import FLOATS
 from ...lowering.targets import Target
 from ...lowering.tile.chain import chain
 from ...lowering.tile.ir import DTYPE_NAMES
@@ -32,6 +35,9 @@ aten = torch.ops.aten
 
 CUBLAS_SHARE = 0.9
 """The part of cuBLAS's rate that the tile kernel is held to."""
+
+NARROW, COLUMNS = 256, 128
+"""Most columns of a product with a prologue, and how many a tile is taken to have."""
 
 
 @dataclass(frozen=True)
@@ -107,24 +113,34 @@ class LinearTile(Candidate):
         """Whether the right operand is [N, K]."""
         return True
 
-    def match(self, node: fx.Node) -> Match:
-        """The product and the pointwise work behind it."""
-        work = epilogue(node)
+    def match(self, node: fx.Node, *, training: bool = False) -> Match:
+        """The product and the pointwise work behind it and before it; in training the product alone."""
+        bound = bind(node)
+        left: fx.Node = bound["input"] if "input" in bound else bound["self"]
+        before, work = Absorbed(source=left), Absorbed(source=node, outputs=(node,))
+        if not training:
+            before, work = _before(left, node), epilogue(node, apart=True)
         root = work.nodes[-1] if work.nodes else node
         shared = tuple(output for output in work.outputs if output is not root)
-        return Match(root, (node, *work.nodes), {**bind(node), "work": work}, shared)
+        return Match(root, (*before.nodes, node, *work.nodes), {**bound, "before": before, "work": work}, shared)
+
+    def absorbed(self, match: Match) -> str:
+        """Both chains."""
+        before, work = match["before"], match["work"]
+        parts = f"{before.text} before it" * bool(before.nodes), f"{work.text} behind it" * bool(work.nodes)
+        return " and ".join(filter(None, parts))
 
     def spared_bytes(self, match: Match) -> int:
         """What the reference would write and read again."""
-        work: Absorbed = match["work"]
-        return work.saved_bytes
+        before, work = match["before"], match["work"]
+        return work.spared_bytes(apart=True) + before.spared_before(_tiles(work.source))
 
     def rewrite(self, match: Match, edit: Edit, config: Config) -> fx.Node:
-        """One kernel for the product and its epilogue; all its outputs replace what they stand for."""
+        """One kernel for the product, its prologue and its epilogue; all its outputs replace what they stand for."""
+        before: Absorbed = match["before"]
         work: Absorbed = match["work"]
-        left, right = match.get("input", match.get("self")), match.get("weight", match.get("mat2"))
-        source = tensor_of(work.source)
-        outside = tensor_of(left)
+        left, right, tile = before.source, match.get("weight", match.get("mat2")), _tile(config)
+        source, outside = tensor_of(work.source), tensor_of(left)
         assert source is not None
         assert outside is not None
         flat = outside.dim() == 2
@@ -133,14 +149,19 @@ class LinearTile(Candidate):
             name = f"row{sum(other.startswith('row') for other in extras)}"
             text = re.sub(r"\bx\b", f"(x + {name})", text) if work.nodes else f"x + {name}"
             extras[name] = match["bias"]
-        operands = [_laid_out(edit, extras[name], name, flat) for name in chain(text).extras]
+        first = dict(before.extras)
+        operands = [_laid_out(edit, first[name], name, flat) for name in chain(before.text).extras]
+        operands += [_laid_out(edit, extras[name], name, flat) for name in chain(text).extras]
+        if before.nodes:
+            # The left operand is another than the one whose rows were found to be aligned.
+            tile = replace(tile, persistent=False, descriptors=False)
         rows = left if flat else edit.call(aten.reshape.default, left, [-1, outside.shape[-1]])
         results = [tensor_of(output) for output in work.outputs]
         types = " ".join(DTYPE_NAMES[result.dtype] for result in results if result is not None)
         _op()
         made = edit.call(
             torch.ops.regraft_tile.matmul.default,
-            rows, right, operands, self.weight, "x", text, types, str(_tile(config)), _precision(outside.dtype),
+            rows, right, operands, self.weight, before.text, text, types, str(tile), _precision(outside.dtype),
         )  # fmt: skip
         news: list[fx.Node] = []
         for at, output in enumerate(work.outputs):
@@ -179,6 +200,22 @@ _TILES = (
 def _operands(call: Call) -> tuple[Tensor, Tensor]:
     left = call["input"] if "input" in call.arguments else call["self"]
     return left, call["weight"] if "weight" in call.arguments else call["mat2"]
+
+
+def _before(left: fx.Node, product: fx.Node) -> Absorbed:
+    """The pointwise work that only makes the left operand, where doing it for every tile of columns is worth it."""
+    made = tensor_of(product)
+    if made is not None and isinstance(made.shape[-1], int) and made.shape[-1] <= NARROW:
+        found = prologue(left, product)
+        if known(found.spared_before(_tiles(product)) > 0):
+            return found
+    return Absorbed(source=left)
+
+
+def _tiles(product: fx.Node | None) -> Any:
+    """Of columns."""
+    made = None if product is None else tensor_of(product)
+    return 1 if made is None else -(-made.shape[-1] // COLUMNS)
 
 
 def _estimate(call: Call, target: Target, share: float) -> Estimate | None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...lowering.tile.chain import Chain, chain
+from ...lowering.tile.chain import chain
 from ...lowering.tile.ir import DTYPE_NAMES, DTYPES
 from ..support import execute
 from .program import MatmulTile, matmul
@@ -87,30 +87,16 @@ def _backward(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
     weight, prologue, epilogue, _, tile, precision = ctx.options
     before, after = chain(prologue), chain(epilogue)
     count = len(before.extras)
-    left, left_operands = _traced(before, a, extras[:count])
-    operand = left[0].detach().to(a.dtype)
+    (left,) = before.evaluate(a, dict(zip(before.extras, extras[:count], strict=True)))
+    operand = left.to(a.dtype)
     (product,) = tile_matmul(operand, b, [], weight, "x", "x", "f32", tile, precision)
-    made, operands = _traced(after, product, extras[count:])
-    d_product, *d_after = _gradients(made, operands, grads)
+    d_product, *d_after = after.gradients(product, extras[count:], grads)
     d_product = d_product.to(a.dtype)
     d_left = d_product @ (b if weight else b.mT)
     d_b = d_product.mT @ operand if weight else operand.mT @ d_product
-    d_a, *d_before = _gradients(left, left_operands, [d_left])
+    d_a, *d_before = before.gradients(a, extras[:count], [d_left])
     cast = [grad.to(extra.dtype) for grad, extra in zip((*d_before, *d_after), extras, strict=True)]
     return d_a.to(a.dtype), d_b, cast, *([None] * 6)
 
 
 tile_matmul.register_autograd(_backward, setup_context=_save)
-
-
-def _traced(work: Chain, x: Tensor, extras: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """A chain's outputs, differentiable with respect to the f32 operands that are given back with them."""
-    with torch.enable_grad():
-        operands = [value.detach().float().requires_grad_() for value in (x, *extras)]
-        return work.evaluate(operands[0], dict(zip(work.extras, operands[1:], strict=True))), operands
-
-
-def _gradients(outputs: list[Tensor], operands: list[Tensor], grads: Sequence[Tensor | None]) -> list[Tensor]:
-    pairs = [(output, grad.float()) for output, grad in zip(outputs, grads, strict=True) if grad is not None]
-    found = torch.autograd.grad([o for o, _ in pairs], operands, [g for _, g in pairs], allow_unused=True)
-    return [torch.zeros_like(operand) if grad is None else grad for operand, grad in zip(operands, found, strict=True)]

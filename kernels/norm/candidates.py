@@ -66,7 +66,7 @@ class RmsNormTile(Candidate):
         weight, bias, *options = _options(call.arguments, config)
         return norm(call["x"], weight, bias, *options)[0]
 
-    def match(self, node: fx.Node) -> Match:
+    def match(self, node: fx.Node, *, training: bool = False) -> Match:
         """The norm, and the sum it is of; that may have other users, if all come later."""
         call = bind(node)
         add = call["x"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,16 @@ class Chain:
         shaped = {name: value.unsqueeze(-1) if name.startswith("column") else value for name, value in values.items()}
         meanings = {name: function.meaning for name, function in FUNCTIONS.items()}
         return _walk(self.text, shaped.__getitem__, lambda name, *operands: meanings[name](*operands))
+
+    def gradients(self, x: Tensor, extras: Sequence[Tensor], grads: Sequence[Tensor | None]) -> list[Tensor]:
+        """Of x and of the operands, in f32, from those of the outputs; ``extras`` are in the order of the names."""
+        with torch.enable_grad():
+            given = [value.detach().float().requires_grad_() for value in (x, *extras)]
+            made = self.evaluate(given[0], dict(zip(self.extras, given[1:], strict=True)))
+            pairs = [(output, grad.float()) for output, grad in zip(made, grads, strict=True) if grad is not None]
+        outputs, along = [output for output, _ in pairs], [grad for _, grad in pairs]
+        found = torch.autograd.grad(outputs, given, along, allow_unused=True)
+        return [torch.zeros_like(x) if grad is None else grad for x, grad in zip(given, found, strict=True)]
 
 
 @functools.lru_cache(1024)

@@ -79,7 +79,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda a: F.gelu(a, approximate="tanh"),
         f"({{0}} * tl.sigmoid({2 * _SQRT_2_OVER_PI} * ({{0}} + 0.044715 * {{0}} * {{0}} * {{0}})))",
     ),
-    "softplus": Function(1, F.softplus, "tl.maximum({0}, 0) + tl.log(1 + tl.exp(-tl.abs({0})))"),
+    "softplus": Function(1, F.softplus, "(tl.where({0} < 0, 0, {0}) + tl.log(1 + tl.exp(-tl.abs({0}))))"),
     "lt": Function(2, lambda a, b: a < b, "({0} < {1})"),
     "le": Function(2, lambda a, b: a <= b, "({0} <= {1})"),
     "eq": Function(2, lambda a, b: a == b, "({0} == {1})"),

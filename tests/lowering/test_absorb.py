@@ -1,0 +1,166 @@
+"""Pointwise work round a call goes into its kernel, seen from the pass: what is absorbed, told, and left alone."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from regraft.compiler.pipeline import Pipeline
+from regraft.frontend.capture import capture
+from regraft.frontend.testing import assert_no_worse, run_pass
+from regraft.kernels import candidates
+from regraft.kernels.matmul.candidates import LinearReference, LinearTile
+from regraft.lowering.candidates import call_of, operator_of
+from regraft.lowering.costs import Measured, key_of, record
+from regraft.lowering.pointwise import by_rows, by_strides
+from regraft.lowering.targets import target_for
+from regraft.passes import registry
+from torch import fx, nn
+
+H200 = target_for("sm_90")
+
+
+class Eval(nn.Module):
+    """A function in eval mode."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs):
+        return self.function(*inputs)
+
+
+@pytest.fixture
+def select(monkeypatch):
+    """Run ``select-kernels`` as on a GPU on which every tile kernel was measured to be fast."""
+    monkeypatch.setattr("regraft.lowering.select.target_of", lambda device: H200)
+
+    def run(function, *types):
+        model = Eval(function).eval()
+        for node in run_pass([], model, *types).before.graph.nodes:
+            op = operator_of(node)
+            if f"{op}.tile" in candidates.by_op.get(op, ()):
+                call, tile = call_of(node), candidates.registry.get(f"{op}.tile")()
+                quick = Measured(1e-6, tile.configs(call, H200)[-1])
+                record({key_of(call, candidates.reference(op), H200): {"tile": quick, "inductor": Measured(1.0)}})
+        found = run_pass("select-kernels", model, *types)
+        assert_no_worse(found.before, found.program, found.inputs)
+        return found
+
+    return run
+
+
+def absorbed(found):
+    """What the one selected kernel says it takes over."""
+    (remark,) = (remark for remark in found.remarks if remark.code == "selected")
+    return remark.message.partition("; it takes over ")[2]
+
+
+def left(found):
+    """The calls of ATen that do more than change a shape."""
+    shapes = {"aten.view.default", "aten.reshape.default", "aten.transpose.int", "aten.contiguous.default"}
+    return {target for target in found.targets() if target.startswith("aten.")} - shapes
+
+
+X, W, B, Y = "f32[3, 5, 16]", "f32[20, 16]", "f32[20]", "f32[3, 5, 20]"
+
+
+@pytest.mark.parametrize(
+    ("work", "types", "told"),
+    [
+        (lambda y, gate, r: F.gelu(y) * gate + r, (Y, Y), "(gelu(x) * full0) + full1"),
+        (lambda y, b, c: (y + b) * c, (B, "f32[3, 5, 1]"), "(x + row0) * column0"),
+        (lambda y, r: torch.maximum(y, r).clamp(-1, 2), (Y,), "minimum(maximum(maximum(x, full0), -1.0), 2.0)"),
+        (lambda y: F.dropout(y * 0.5, 0.3, training=False).bfloat16(), (), "x * 0.5"),
+        (lambda y, r: (y + r, F.silu(y + r)), (Y,), "x + full0, silu(x + full0)"),
+    ],
+    ids=["gate and residual", "row and column", "bounds", "dropout in eval, cast", "two outputs"],
+)
+def test_work_behind_a_product_is_absorbed(select, work, types, told):
+    found = select(lambda x, w, *rest: work(F.linear(x, w), *rest), X, W, *types)
+    assert absorbed(found) == f"{told} behind it"
+    assert found.count("regraft_tile.matmul") == 1
+    assert not left(found)
+
+
+def test_work_before_a_narrow_product_is_absorbed(select):
+    found = select(lambda g, u, w, b: F.relu(F.linear(F.silu(g) * u, w, b)), X, X, W, B)
+    assert absorbed(found) == "silu(x) * full0 before it and relu(x) behind it"
+    assert not left(found)
+
+
+@pytest.mark.parametrize(
+    ("function", "types"),
+    [
+        (lambda g, u, w: F.linear(F.silu(g) * u, w), (X, X, "f32[300, 16]")),
+        (lambda g, w: (h := F.silu(g), F.linear(h, w)), (X, W)),
+        (lambda x, w: (h := F.relu(x)) @ h, ("f32[16, 16]", "f32[16, 16]")),
+        (lambda g, w: F.linear(F.dropout(F.silu(g), 0.5), w), (X, W)),
+        (lambda g, w: F.linear(g * g.sum(-1, keepdim=True).long(), w), (X, W)),
+        (lambda g, u, w: (h := g + u, g.mul_(2), F.linear(h, w)), (X, X, W)),
+    ],
+    ids=["a wide product", "used by others", "both operands", "dropout", "integers", "written in place"],
+)
+def test_work_before_a_product_stays_where_it_must(select, function, types):
+    found = select(function, *types)
+    assert "before it" not in " ".join(remark.message for remark in found.remarks)
+
+
+@pytest.mark.parametrize(
+    ("work", "types"),
+    [
+        (lambda y: y.softmax(-1), ()),
+        (lambda y: y.sum(-1, keepdim=True), ()),
+        (lambda y: F.dropout(y, 0.5), ()),
+        (lambda y: y > 0, ()),
+        (lambda y: y * float("inf"), ()),
+        (lambda y, r: y * r, ("f64[3, 5, 20]",)),
+        (lambda y, r: y * r, ("f32[5, 20]",)),
+        (lambda y, r: y * r, ("f32[3, 1, 20]",)),
+        (lambda y, r: y * r, ("f32[2, 3, 5, 20]",)),
+        (lambda y, r: (y, y + r.mul_(y.sum()), y.sum()), (Y,)),
+        (lambda y: (y.exp(), y.sin(), y.cos()), ()),
+        (lambda y: (y.exp(), y.sum() + y), ()),
+    ],
+    ids=[
+        "softmax", "reduction", "dropout", "comparison", "infinity", "another dtype", "row for each row",
+        "row for some", "broadcast", "in place", "three outputs", "nothing is spared",
+    ],
+)  # fmt: skip
+def test_work_that_a_product_cannot_do_stays(select, work, types):
+    found = select(lambda x, w, *rest: work(F.linear(x, w), *rest), X, W, *types)
+    assert absorbed(found) == ""
+
+
+def test_work_on_a_dynamic_length_is_absorbed_and_what_it_spares_counted_at_every_length(monkeypatch):
+    monkeypatch.setattr("regraft.lowering.select.target_of", lambda device: H200)
+    rows = torch.export.Dim("rows", min=2, max=8)
+    inputs = torch.randn(3, 5, 16), torch.randn(20, 16), torch.randn(3, 5, 20)
+    model = Eval(lambda x, w, r: F.gelu(F.linear(x, w)) + r).eval()
+    program = capture(model, inputs, dynamic_shapes=(({0: rows}, None, {0: rows}),))
+    (product,) = program.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default)
+    call, spared = call_of(product), 2 * 4 * 5 * 20 / H200.memory_rate
+    config = LinearTile().configs(call, H200)[-1]
+    for n in (2, 4, 8):
+        # Slower than the reference by half of what is spared.
+        times = {"tile": Measured(1e-9 + n * spared / 2, config), "inductor": Measured(1e-9)}
+        record({key_of(call.at(lambda _, n=n: n), LinearReference(), H200): times})
+    result = Pipeline.parse("select-kernels", registry).run(program)
+    assert [remark.code for remark in result.remarks] == ["selected"]
+    assert next(iter(result.remarks)).message.endswith("gelu(x) + full0 behind it")
+    for count in (2, 7):
+        given = [torch.randn(count, 5, 16), inputs[1], torch.randn(count, 5, 20)]
+        assert_no_worse(program, result.program, given)
+
+
+def test_symbolic_sizes_that_are_not_known_to_agree_do_not_lie_beside_each_other():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    mode = FakeTensorMode(shape_env=ShapeEnv(duck_shape=False))
+    two, other = (mode.from_tensor(torch.ones(5, size), static_shapes=False) for size in (20, 20))
+    node = fx.Graph().placeholder("x")
+    for value, expected in ((two, "full"), (two.sum(1, keepdim=True), "column"), (two[:1], "row"), (other, None)):
+        node.meta["val"] = value
+        assert by_rows(two)(node) == expected
+        assert by_strides(two)(node) == (expected and "full")
+    assert not mode.shape_env.guards
