@@ -45,7 +45,7 @@ class Absorbed:
     nodes: tuple[fx.Node, ...] = ()
     """The calls that go away, in graph order."""
     outputs: tuple[fx.Node, ...] = ()
-    """The values that others use, in the order of the chain's outputs."""
+    """The values that others use, in the order of the chain's outputs; the last call is the last of them."""
     views: tuple[fx.Node, ...] = ()
     """Those of the nodes that are between the call and the work and only change its shape."""
 
@@ -161,6 +161,22 @@ def _grown(call: fx.Node, strided: bool, most_extras: int, most_outputs: int) ->
             else:
                 late.add(node)
         node = node.next
+    return _with_sides(call, found, place, most_extras, most_outputs)
+
+
+def _with_sides(call: fx.Node, found: Absorbed, place: Place, most_extras: int, most_outputs: int) -> Absorbed:
+    """With what only makes an operand that lies beside the result element by element, such as a gate's activation."""
+    like, order = tensor_of(call), {node: at for at, node in enumerate(call.graph.nodes)}
+    tried: set[fx.Node] = set()
+    while like is not None:
+        sides = (node for _, node in found.extras if node not in tried and {*node.users} <= {*found.nodes})
+        side = next(sides, None)
+        if side is None:
+            return found
+        tried.add(side)
+        if _step(side, like.shape, {}, place) is not None:
+            group = sorted((side, *found.nodes), key=order.__getitem__)
+            found = _absorbed(call, group, place, most_extras, most_outputs) or found
     return found
 
 

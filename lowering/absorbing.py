@@ -79,17 +79,23 @@ class Absorbing(Candidate):
         work: Absorbed = match["work"]
         return work.spared_bytes(apart=self.apart)
 
+    def operands(self, work: Absorbed) -> tuple[list[fx.Node], str]:
+        """The operands of the work in the order of its chain's, and the types of its results."""
+        named = dict(work.extras)
+        types = " ".join(DTYPE_NAMES[tensor.dtype] for tensor in map(tensor_of, work.outputs) if tensor is not None)
+        return [named[name] for name in chain(work.text).extras], types
+
     def rewrite(self, match: Match, edit: Edit, config: Config) -> fx.Node:
         """One operator; all its results replace what they stand for."""
         work: Absorbed = match["work"]
         if not work.nodes or work.source is None:
             return super().rewrite(Match(match.root, match.nodes, bind(match.root)), edit, config)
-        call, bound, named = call_of(work.source), bind(work.source), dict(work.extras)
+        call, bound = call_of(work.source), bind(work.source)
         with unset_fake_temporarily():
             constants = [edit.constant("kernel_constant", tensor) for tensor in self.constants(call, config)]
         sources = work.source.all_input_nodes
-        extras = [lifted(edit, named[name], work.views) for name in chain(work.text).extras]
-        types = " ".join(DTYPE_NAMES[tensor.dtype] for tensor in map(tensor_of, work.outputs) if tensor is not None)
+        extras, types = self.operands(work)
+        extras = [lifted(edit, extra, work.views) for extra in extras]
 
         def compute(*values: Any) -> Any:
             given = dict(zip(sources, values, strict=False))
@@ -104,10 +110,9 @@ class Absorbing(Candidate):
         key = (self, str(config), call.key, str(spelled), work.text, types, str(beside))
         made = inline(edit, compute, *sources, *extras, *constants, key=key)
         news = [seen(edit, edit.call(operator.getitem, made, at), work.views) for at in range(len(work.outputs))]
-        for output, new in zip(work.outputs, news, strict=True):
-            if output is not match.root:
-                edit.replace(output, new)
-        return news[work.outputs.index(match.root)]
+        for output, new in zip(work.outputs[:-1], news, strict=False):
+            edit.replace(output, new)
+        return news[-1]
 
 
 def seen(edit: Edit, node: fx.Node, views: Sequence[fx.Node]) -> fx.Node:

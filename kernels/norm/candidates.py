@@ -1,7 +1,8 @@
-"""``rms_norm`` and ``layer_norm`` by one kernel, with the sum before them where there is one.
+"""``rms_norm`` and ``layer_norm`` by one kernel, with the sum before them and the pointwise work behind them.
 
 Inductor fuses a norm with its neighbours into one kernel, too, and both are bound by the same traffic: their estimates
-are equal, so that a norm is taken over only where it was measured to be faster.
+are equal, so that a norm is taken over only where it was measured to be faster. What is absorbed spares nothing then;
+what is not costs a round trip through memory.
 """
 
 from __future__ import annotations
@@ -19,19 +20,23 @@ from ...compiler.program import tensor_of
 from ...compiler.rewriter import Edit
 from ...compiler.rules import Decline, Match
 from ...compiler.values import same_type
-from ...lowering.candidates import Call, Candidate, Config, Estimate, Reference, traffic
+from ...lowering.absorb import Absorbed
+from ...lowering.absorbing import Absorbing, Epilogue
+from ...lowering.candidates import Call, Config, Estimate, Reference, traffic
 from ...lowering.targets import Target
+from .epilogue import norm_epilogue
 from .op import DTYPES, norm
 
 aten = torch.ops.aten
 
 
 @dataclass(frozen=True)
-class RmsNormTile(Candidate):
+class RmsNormTile(Absorbing):
     """All rows of ``rms_norm``, each read once where it fits a tile."""
 
     name: ClassVar[str] = "rms_norm.tile"
     kinds: ClassVar[frozenset[str]] = frozenset({"cuda", "hip"})
+    strided: ClassVar[bool] = False
 
     def supports(self, call: Call, target: Target) -> Decline | None:
         """fp32 and halves with fp32 statistics, rows of a fixed width, on a GPU outside autocast."""
@@ -66,26 +71,50 @@ class RmsNormTile(Candidate):
         weight, bias, *options = _options(call.arguments, config)
         return norm(call["x"], weight, bias, *options)[0]
 
+    def run_with(self, call: Call, config: Config, work: Epilogue, *constants: Tensor) -> Sequence[Tensor]:
+        """The norm and what is behind it."""
+        weight, bias, *options = _options(call.arguments, config)
+        return norm_epilogue(call["x"], None, weight, bias, work.extras, work.text, work.outputs, *options)
+
     def match(self, node: fx.Node, *, training: bool = False) -> Match:
-        """The norm, and the sum it is of; that may have other users, if all come later."""
-        call = bind(node)
-        add = call["x"]
+        """The norm, the work behind it, and the sum it is of; that may have other users, if all come later."""
+        alone = super().match(node, training=training)
+        add = bind(node)["x"]
         terms = _terms(add)
-        if terms is None or any(user < node for user in add.users):
-            return Match(node, (node,), call)
-        return Match(node, (add, node), {**call, "terms": terms}, (add,))
+        if terms is None:
+            return alone
+        for found in (alone, super().match(node, training=True)):
+            others = [user for user in add.users if user is not node]
+            if not any(user < found.root or user in found.nodes for user in others):
+                shared = (add, *found.shared)
+                return Match(found.root, (add, *found.nodes), {**found.bindings, "sum": add, "terms": terms}, shared)
+        return alone
+
+    def absorbed(self, match: Match) -> str:
+        """The sum and the chain."""
+        return " and ".join(filter(None, ("the sum before it" * ("sum" in match.bindings), super().absorbed(match))))
 
     def rewrite(self, match: Match, edit: Edit, config: Config) -> fx.Node:
-        """One call, whose second result replaces the sum."""
-        options = _options(match.bindings, config)
-        if "terms" not in match.bindings:
-            made = edit.call(torch.ops.regraft_tile.norm.default, match["x"], *options)
-            return edit.call(operator.getitem, made, 0)
-        made = edit.call(torch.ops.regraft_tile.add_norm.default, *match["terms"], *options)
-        y, total = (edit.call(operator.getitem, made, at) for at in range(2))
-        if set(match["x"].users) - {match.root}:
-            edit.replace(match["x"], total)
-        return y
+        """One call, whose last result replaces the sum."""
+        if "sum" not in match.bindings:
+            return super().rewrite(match, edit, config)
+        work: Absorbed = match["work"]
+        assert work.source is not None
+        weight, bias, *options = _options(bind(work.source), config)
+        if work.nodes:
+            extras, types = self.operands(work)
+            made = edit.call(torch.ops.regraft_tile.norm_epilogue.default, *match["terms"], weight, bias,
+                             extras, work.text, types, *options)  # fmt: skip
+        else:
+            made = edit.call(torch.ops.regraft_tile.add_norm.default, *match["terms"], weight, bias, *options)
+        # The last node of a rewrite stands for the one it replaces.
+        total = edit.call(operator.getitem, made, len(work.outputs))
+        if {*match["sum"].users} - {*match.nodes}:
+            edit.replace(match["sum"], total)
+        news = [edit.call(operator.getitem, made, at) for at in range(len(work.outputs))]
+        for output, new in zip(work.outputs[:-1], news, strict=False):
+            edit.replace(output, new)
+        return news[-1]
 
 
 @dataclass(frozen=True)

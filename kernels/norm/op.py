@@ -31,7 +31,7 @@ def norm(
 ) -> tuple[Tensor, Tensor]:
     """y and statistics: ``layer_norm`` where ``centred``, else ``rms_norm``, cast ``late`` or early."""
     y, statistics = _norm_fake(x, weight, bias, eps, centred, late, offset, rows)
-    kind = _kind(x, weight, bias, centred, late, offset, rows)
+    kind = kind_of(x, weight, bias, centred, late, offset, rows)
     _forward(kind, eps, x=x, weight=weight, bias=bias, y=y, statistics=statistics)
     return y, statistics
 
@@ -50,7 +50,7 @@ def add_norm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """y, total = x + residual in their dtype, and statistics: :func:`norm` of the total."""
     y, total, statistics = _add_norm_fake(x, residual, weight, bias, eps, centred, late, offset, rows)
-    kind = _kind(x, weight, bias, centred, late, offset, rows, residual=True)
+    kind = kind_of(x, weight, bias, centred, late, offset, rows, residual=True)
     _forward(kind, eps, x=x, residual=residual, weight=weight, bias=bias, y=y, total=total, statistics=statistics)
     return y, total, statistics
 
@@ -70,7 +70,7 @@ def norm_backward(
 ) -> tuple[Tensor, Tensor]:
     """dx, which ``d_total`` is added to, and the partial sums [weight and bias, workers, N] of their gradients."""
     dx, partials = _norm_backward_fake(dy, d_total, x, weight, bias, statistics, centred, late, offset, rows)
-    kind = _kind(x, weight, bias, centred, late, offset, rows, residual=d_total is not None)
+    kind = kind_of(x, weight, bias, centred, late, offset, rows, residual=d_total is not None)
     given = {"dy": _rows(dy), "x": _rows(x), "statistics": statistics, "dx": _rows(dx), "partials": partials}
     given |= {} if weight is None else {"weight": weight}
     given |= {} if d_total is None else {"d_total": _rows(d_total)}
@@ -144,7 +144,7 @@ norm.register_autograd(_backward, setup_context=_setup)
 add_norm.register_autograd(_backward_add, setup_context=_setup_add)
 
 
-def _kind(
+def kind_of(
     x: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
@@ -155,6 +155,7 @@ def _kind(
     *,
     residual: bool = False,
 ) -> Norm:
+    """What a program is made for."""
     out = out_dtype(x.dtype, None if weight is None else weight.dtype, late)
     scale, shift = ("" if given is None else DTYPE_NAMES[given.dtype] for given in (weight, bias))
     width, dtype = int(x.shape[-1]), DTYPE_NAMES[x.dtype]

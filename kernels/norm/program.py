@@ -17,11 +17,13 @@ RMSNorm has neither mean nor shift. ``statistics`` [1 or 3, M] keeps 1 / sqrt(..
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...lowering.candidates import power_of_two
 from ...lowering.tile import Builder, Program, Tile, cdiv, span
+from ...lowering.tile.chain import chain
 from ...lowering.tile.index import Index
 from ...lowering.tile.ir import Span
 from .columns import Columns, Part, columns
@@ -73,19 +75,29 @@ class Norm:
 
 
 @functools.lru_cache(256)
-def forward(norm: Norm) -> Program:
-    """Tensors x, residual [M, N], weight, bias [N]; gives y, total (x + residual) [M, N] and statistics."""
+def forward(norm: Norm, epilogue: str = "", outputs: tuple[str, ...] = (), extras: tuple[str, ...] = ()) -> Program:
+    """Tensors x, residual [M, N], weight, bias [N]; gives y, total (x + residual) [M, N] and statistics.
+
+    With an ``epilogue``, a chain on y, it gives out0, out1, ... of the types ``outputs`` in place of y, and no
+    statistics. The chain's operands are of the types ``extras``: [M, N] for ``full``, [N] for ``row``, [M] for
+    ``column``.
+    """
     rows, block, warps = _sides(norm, WIDEST)
-    t = Builder(norm.name, _title(norm), warps=warps)
+    after = chain(epilogue or "x")
+    t = Builder(norm.name, _title(norm, epilogue), warps=warps)
     (M,) = t.sizes("M")
     c = columns(t, norm.width, rows, block)
     x = t.input("x", (M, c.width), norm.dtype)
     residual = t.input("residual", (M, c.width), norm.dtype) if norm.residual else None
     weight = t.input("weight", (c.width,), norm.weight) if norm.weight else None
     bias = t.input("bias", (c.width,), norm.bias) if norm.bias else None
-    y = t.output("y", (M, c.width), norm.out)
+    along = {"full": (M, c.width), "row": (c.width,), "column": (M,)}
+    beside = {name: t.input(name, along[name.rstrip("0123456789")], kind)
+              for name, kind in zip(after.extras, extras, strict=True)}  # fmt: skip
+    kinds = {f"out{at}": kind for at, kind in enumerate(outputs)} if epilogue else {"y": norm.out}
+    results = [t.output(name, (M, c.width), kind) for name, kind in kinds.items()]
     total = t.output("total", (M, c.width), norm.dtype) if norm.residual else None
-    statistics = t.output("statistics", (norm.kept, M), "f32")
+    statistics = None if epilogue else t.output("statistics", (norm.kept, M), "f32")
     (row,) = t.tasks(("row", cdiv(M, c.rows)))
     eps = t.scalar("eps")
     at_rows = span(row * c.rows, c.rows)
@@ -112,11 +124,20 @@ def forward(norm: Norm) -> Program:
         shift, square = (part * (1 / norm.width) for part in c.sums(deviation, squared))
         t.let("shift", shift)
         rstd = t.map("rsqrt", square - shift * shift + eps, name="rstd")
-        t.store(statistics, (1, at_rows), mean)
-        t.store(statistics, (2, at_rows), shift)
+        kept = (rstd, mean, shift)
     else:
         rstd = t.map("rsqrt", c.sums(squared)[0] * (1 / norm.width) + eps, name="rstd")
-    t.store(statistics, (0, at_rows), rstd)
+        kept = (rstd,)
+    if statistics is not None:
+        for number, value in enumerate(kept):
+            t.store(statistics, (number, at_rows), value)
+
+    def load(name: str, at: Span) -> Tile:
+        if name.startswith("row"):
+            return t.load(beside[name], (at,), name=name).row
+        if name.startswith("column"):
+            return t.load(beside[name], (at_rows,), name=name).col
+        return t.load(beside[name], (at_rows, at), name=name)
 
     def write(at: Span) -> None:
         made = (deviation(at) if shift is None else deviation(at) - shift.col) * rstd.col
@@ -126,7 +147,8 @@ def forward(norm: Norm) -> Program:
             made = made * _offset(t.load(weight, (at,)).f32, norm.offset).row
         if bias is not None:
             made = made + t.load(bias, (at,)).f32.row
-        t.store(y, (at_rows, at), made)
+        for result, value in zip(results, after.apply(t, made, lambda name: load(name, at)), strict=True):
+            t.store(result, (at_rows, at), value)
         if total is not None:
             t.store(total, (at_rows, at), summed(at))
 
@@ -243,9 +265,11 @@ def _sides(norm: Norm, widest: int) -> tuple[int, int, int]:
     return rows, block, min(max(rows * block // 512, 1), 16)
 
 
-def _title(norm: Norm) -> str:
+def _title(norm: Norm, epilogue: str = "") -> str:
     source = "x + residual" if norm.residual else "x"
     made = f"layer_norm({source})" if norm.centred else f"rms_norm({source})"
     weight = f"({norm.offset:g} + weight)" if norm.offset else "weight"
     made += f" * {weight}" if norm.weight else ""
-    return f"y = {made}{' + bias' if norm.bias else ''}, row by row."
+    made += " + bias" if norm.bias else ""
+    behind = re.sub(r"\bx\b", "y", epilogue)
+    return f"y = {made}, row by row{f'; out = {behind}' * bool(epilogue)}."

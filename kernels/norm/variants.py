@@ -15,6 +15,7 @@ _WIDER = Norm(20000, "bf16", "bf16", "bf16", centred=True)
 VARIANTS = (
     Variant("norm.add_rms.bf16.4096", partial(forward, _LLAMA)),
     Variant("norm.add_rms.bf16.4096.backward", partial(backward, _LLAMA)),
+    Variant("norm.add_rms.bf16.4096.gate", partial(forward, _LLAMA, "x * silu(full0)", ("bf16",), ("bf16",))),
     Variant("norm.rms.bf16.2304", partial(forward, _GEMMA)),
     Variant("norm.layer.f16.768", partial(forward, _GPT2)),
     Variant("norm.layer.f16.768.backward", partial(backward, _GPT2)),

@@ -72,7 +72,7 @@ class Chain:
             made = self.evaluate(given[0], dict(zip(self.extras, given[1:], strict=True)))
             pairs = [(output, grad.float()) for output, grad in zip(made, grads, strict=True) if grad is not None]
         outputs, along = [output for output, _ in pairs], [grad for _, grad in pairs]
-        found = torch.autograd.grad(outputs, given, along, allow_unused=True)
+        found = torch.autograd.grad(outputs, given, along, allow_unused=True) if pairs else [None] * len(given)
         return [torch.zeros_like(x) if grad is None else grad for x, grad in zip(given, found, strict=True)]
 
 

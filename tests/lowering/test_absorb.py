@@ -8,6 +8,7 @@ from regraft.frontend.capture import capture
 from regraft.frontend.testing import assert_no_worse, run_pass
 from regraft.kernels import candidates
 from regraft.kernels.matmul.candidates import LinearReference, LinearTile
+from regraft.kernels.norm.candidates import RmsNormTile
 from regraft.lowering.candidates import call_of, operator_of
 from regraft.lowering.costs import Measured, key_of, record
 from regraft.lowering.pointwise import by_rows, by_strides
@@ -129,6 +130,36 @@ def test_work_before_a_product_stays_where_it_must(select, function, types):
 def test_work_that_a_product_cannot_do_stays(select, work, types):
     found = select(lambda x, w, *rest: work(F.linear(x, w), *rest), X, W, *types)
     assert absorbed(found) == ""
+
+
+RMS, ROW = torch.ops.regraft.rms_norm, "f32[16]"
+
+
+@pytest.mark.parametrize(
+    ("function", "types", "told"),
+    [
+        (lambda x, w, g: RMS(x, w) * F.silu(g), (X, ROW, X), "x * silu(full0) behind it"),
+        (lambda x, r, w, g: (t := x + r, RMS(t, w) * g), (X, X, ROW, X), "the sum before it and x * full0 behind it"),
+        (lambda x, r, w: (t := x + r, RMS(t, w) + t), (X, X, ROW), "the sum before it"),
+        (lambda x, r, w, g: (t := x + r, y := RMS(t, w), y * (t * g)), (X, X, ROW, X), "the sum before it"),
+        (lambda x, r, w, g: (t := x + r, u := t * 2, RMS(t, w) * g, u), (X, X, ROW, X), "x * full0 behind it"),
+        (lambda x, w: RMS(x, w).softmax(-1), (X, ROW), ""),
+    ],
+    ids=["gate", "sum and gate", "the sum again", "work on the sum", "the sum before", "softmax"],
+)
+def test_a_norm_takes_the_sum_before_it_and_the_work_behind_it(select, function, types, told):
+    assert absorbed(select(function, *types)) == told
+
+
+def test_what_inductor_fuses_with_a_norm_and_the_kernel_does_not_counts_against_it():
+    def spared(function, *types):
+        graph = run_pass([], Eval(function).eval(), *types).before.graph
+        (norm,) = graph.find_nodes(op="call_function", target=RMS.default)
+        return RmsNormTile().spared_bytes(RmsNormTile().match(norm))
+
+    assert spared(lambda x, w: RMS(x, w) * 2, X, ROW) == 0
+    assert spared(lambda x, w: RMS(x, w).pow(3), X, ROW) == -2 * 4 * 3 * 5 * 16
+    assert spared(lambda x, w, m: F.linear(RMS(x, w), m), X, ROW, W) == 0
 
 
 def test_work_on_a_dynamic_length_is_absorbed_and_what_it_spares_counted_at_every_length(monkeypatch):

@@ -5,8 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from regraft.compiler.ops.norm import layer_norm, rms_norm
+from regraft.kernels.norm.epilogue import norm_epilogue
 from regraft.kernels.norm.op import add_norm, norm
 from regraft.kernels.norm.program import Norm, backward, forward, learned
+from regraft.lowering.tile.chain import chain
 from regraft.tests.kernels.harness import operator_checks, prove, relative_error, same_gradients
 from torch import Tensor
 
@@ -145,3 +147,37 @@ def test_no_rows_are_no_work() -> None:
     assert y.shape == x.shape
     assert statistics.shape == (1, 0)
     assert torch.equal(weight.grad, torch.zeros(7))
+
+
+WORK = "v = (x + row0) * column0; maximum(v, 0.5), v + silu(full0)"
+
+
+@pytest.mark.parametrize(("width", "block", "dtype"), [(63, 0, "f32"), (40, 16, "f16"), (200, 0, "bf16")])
+@pytest.mark.parametrize("centred", [False, True])
+def test_work_behind_a_norm_is_done_in_registers(width: int, block: int, dtype: str, centred: bool) -> None:
+    kind = Norm(width, dtype, dtype, "f32", "", centred, residual=True, rows=4, block=block)
+    given = inputs(kind, 5)
+    total = given["x"] + given["residual"]
+    beside = {"full0": heavy(5, width), "row0": heavy(width), "column0": heavy(5)}
+    outs = chain(WORK).evaluate(exact(kind, total, given["weight"], None), beside)
+    program = forward(kind, WORK, ("f32", dtype), (dtype, "f32", dtype))
+    prove(program, given | beside, {"eps": EPS}, expected={"out0": outs[0], "out1": outs[1], "total": total})
+
+
+@pytest.mark.parametrize("summed", [False, True])
+@pytest.mark.parametrize("centred", [False, True])
+def test_the_operator_with_work_has_the_gradients_of_its_parts(summed: bool, centred: bool) -> None:
+    def formula(x, residual, weight, bias, extras, epilogue, outputs, eps, centred, late, offset, rows):
+        total = x if residual is None else x + residual
+        y = layer_norm(total, weight, bias, eps=eps) if centred else rms_norm(total, weight, eps=eps)
+        made = chain(epilogue).evaluate(y, {**dict(zip(chain(epilogue).extras, extras, strict=True)),
+                                            "column0": extras[2].squeeze(-1)})  # fmt: skip
+        return made if residual is None else [*made, total]
+
+    x, residual, full = (torch.randn(2, 3, 17) for _ in range(3))
+    row, column, bias = torch.randn(17), torch.randn(2, 3, 1), torch.randn(17) if centred else None
+    args = (x.mT.contiguous().mT, residual if summed else None, torch.randn(17), bias, [full, row, column], WORK,
+            "f32 f32", EPS, centred, False, 0.0, 0)  # fmt: skip
+    operator_checks(norm_epilogue, args, formula=formula)
+    empty = norm_epilogue(x[:0], None, None, None, [full[:0], row, column[:0]], WORK, "f32 f16", *args[7:])
+    assert [(made.shape, made.dtype) for made in empty] == [((0, 3, 17), torch.float32), ((0, 3, 17), torch.float16)]
