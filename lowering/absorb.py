@@ -17,6 +17,7 @@ import torch
 from torch import fx
 from torch.fx.node import map_arg
 
+from ..compiler.analysis.effects import aliases
 from ..compiler.calls import is_call, permutation_of, reshape_of
 from ..compiler.ops.registry import known
 from ..compiler.program import is_operator, tensor_of
@@ -190,12 +191,21 @@ def _absorbed(
     early = any(user not in inside and user < last for node in outputs for user in node.users)
     if early or not outputs or last not in outputs or len(outputs) > most_outputs:
         return None
+    # A cast that need not copy: results of a kernel never share memory.
+    if len({_memory(node, inside) for node in outputs}) < len(outputs):
+        return None
     writer = _Writer(place, {call: "x"})
     steps = writer.steps(group)
     if len(writer.extras) > most_extras:
         return None
     text = _inlined(steps, [writer.names[node] for node in outputs])
     return Absorbed(text, call, tuple(writer.extras.items()), tuple(group), tuple(outputs))
+
+
+def _memory(node: fx.Node, inside: set[fx.Node]) -> fx.Node:
+    """The first value whose memory a value may share."""
+    shared = [source for source in aliases(node) if source in inside]
+    return _memory(shared[0], inside) if shared else node
 
 
 def _written(operand: fx.Node, nodes: Sequence[fx.Node], place: Place, most_extras: int) -> Absorbed | None:
@@ -289,7 +299,7 @@ def _inlined(steps: dict[str, str], outputs: list[str]) -> str:
             steps = {other: re.sub(alone, f"({_bare(text)})", step) for other, step in steps.items()}
             steps = {other: re.sub(rf"\b{name}\b", text, step) for other, step in steps.items()}
             outputs = [text if output == name else output for output in outputs]
-    return "; ".join((*(f"{name} = {step}" for name, step in steps.items()), ", ".join(map(_bare, outputs))))
+    return "; ".join((*(f"{name} = {_bare(step)}" for name, step in steps.items()), ", ".join(map(_bare, outputs))))
 
 
 def _bare(text: str) -> str:

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from ...compiler.analysis.cost_rules import SOFTMAX
+from ...compiler.calls import bind
+from ...compiler.program import tensor_of
 from ...compiler.rules import Decline
-from ...lowering.candidates import REFERENCE, Call, Candidate, Config, Estimate, Reference, traffic
+from ...lowering.absorbing import Absorbing, Epilogue
+from ...lowering.candidates import REFERENCE, Call, Config, Estimate, Reference, traffic
 from ...lowering.targets import Target
 from ...lowering.tile.ir import DTYPE_NAMES
 from . import cost
@@ -74,10 +77,11 @@ class AttentionLseReference(AttentionReference):
 
 
 @dataclass(frozen=True)
-class AttentionTiles(Candidate):
-    """One kernel that visits the tiles of keys that a tile of queries sees."""
+class AttentionTiles(Absorbing):
+    """One kernel that visits the tiles of keys that a tile of queries sees, and does the work behind it."""
 
     name: ClassVar[str] = "attention.tile"
+    apart: ClassVar[bool] = True
     kinds: ClassVar[frozenset[str]] = frozenset({"cuda", "hip"})
     features: ClassVar[frozenset[str]] = frozenset({"several-dots"})
 
@@ -138,16 +142,27 @@ class AttentionTiles(Candidate):
         """Out and log-sum-exp."""
         from .op import attention_forward
 
-        q, lengths, single = call["q"], call["key_lengths"], call["q"].dim() == 3
-        q, k, v = (tensor.unsqueeze(0) if single else tensor for tensor in (q, call["k"], call["v"]))
+        q, k, v, lengths = call["q"], call["k"], call["v"], call["key_lengths"]
+        single = q.dim() == 3
+        if single:
+            q, k, v = q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0)
+            lengths = None if lengths is None else lengths.unsqueeze(0)
         k, v = (tensor.expand(q.shape[0], -1, -1, -1) for tensor in (k, v))
-        if lengths is not None and single:
-            lengths = lengths.unsqueeze(0)
-        out, lse = attention_forward(
-            q, k, v, call["bias"], lengths, [], call["mask"], call["offset"], call["window"],
-            _scale(call), float(call["softcap"]), str(_tile(config)),
-        )  # fmt: skip
+        out, lse = attention_forward(q, k, v, call["bias"], lengths, [], *_options(call, config))
         return (out.squeeze(0), lse.squeeze(0)) if single else (out, lse)
+
+    def takes_work(self, node: fx.Node) -> bool:
+        """With a batch dimension."""
+        q = tensor_of(bind(node)["q"])
+        return q is not None and q.dim() == 4
+
+    def run_with(self, call: Call, config: Config, work: Epilogue, *constants: Tensor) -> Sequence[Tensor]:
+        """The result and what is behind it."""
+        from .epilogue import attention_epilogue
+
+        q, bias, lengths = call["q"], call["bias"], call["key_lengths"]
+        k, v = (tensor.expand(q.shape[0], -1, -1, -1) for tensor in (call["k"], call["v"]))
+        return attention_epilogue(q, k, v, bias, lengths, work.extras, work.text, work.outputs, *_options(call, config))
 
 
 @dataclass(frozen=True)
@@ -155,6 +170,10 @@ class AttentionLseTiles(AttentionTiles):
     """The same, with the log-sum-exp."""
 
     name: ClassVar[str] = "attention_lse.tile"
+
+    def takes_work(self, node: fx.Node) -> bool:
+        """Two results are not one."""
+        return False
 
     def run(self, call: Call, config: Config, *constants: Tensor) -> Any:
         """Both results."""
@@ -212,6 +231,12 @@ def _group(call: Call) -> int:
 
 def _scale(call: Call) -> float:
     return call["q"].shape[-1] ** -0.5 if call["scale"] is None else float(call["scale"])
+
+
+def _options(call: Call, config: Config) -> tuple[Any, ...]:
+    """The last arguments of the operators."""
+    tile = str(_tile(config))
+    return call["mask"], call["offset"], call["window"], _scale(call), float(call["softcap"]), tile
 
 
 def _config(tile: AttentionTile) -> Config:

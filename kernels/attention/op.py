@@ -9,14 +9,14 @@ those of q, k and v.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...lowering.targets import target_of
-from ...lowering.tile import TileError
+from ...lowering.tile import Program, TileError
 from ...lowering.tile.ir import DTYPE_NAMES
 from ..support import execute
 from .backward import backward_keys, backward_queries, row_terms
@@ -53,28 +53,49 @@ def attention_forward(
     out, lse = _results(q, v)
     if 0 in (k.shape[2], out.numel()):
         return out.zero_(), lse.fill_(-torch.inf)
-    form = _form(q, k, v, bias, key_lengths, lists, mask, softcap)
+    form = form_of(q, k, v, bias, key_lengths, lists, mask, softcap)
+    given = {"q": q, "k": k, "v": v, **operands(q, k, bias, key_lengths)}
+    if lists:
+        given |= {"key_tiles_count": lists[0], "key_tiles": lists[1]}
+    attend(form, given, {"out": out}, lse, {}, forward, (offset, window, scale, softcap), tile)
+    return out, lse
+
+
+def attend(
+    form: Form,
+    given: Mapping[str, Tensor],
+    outs: Mapping[str, Tensor],
+    lse: Tensor | None,
+    extras: Mapping[str, Tensor],
+    program: Callable[[Form, AttentionTile], Program],
+    numbers: tuple[int, int, float, float],
+    tile: str,
+) -> None:
+    """Run a program of attention over ``given`` and ``extras``, of the shape of ``outs``, into those and ``lse``.
+
+    Few queries of a group of heads are packed as rows of their key head. ``numbers`` are offset, window, scale, cap.
+    """
+    q, bias = given["q"], given.get("bias")
     group, (batch, heads, queries, _) = form.group, q.shape
-    packed = group > 1 and group * queries <= FEW and not lists and (bias is None or queries == 1)
+    packed = group > 1 and group * queries <= FEW and not form.listed and (bias is None or queries == 1)
     rows = group * queries if packed else queries
-    tensors: dict[str, Tensor] = {"q": q, "k": k, "v": v, "out": out, "lse": lse, **_beside(q, k, bias, key_lengths)}
+    tensors: dict[str, Tensor] = {**given, **extras, **outs, **({} if lse is None else {"lse": lse})}
     if packed:
         form = Form(**{**form.__dict__, "group": 1, "packed": True})
         shape = (batch, heads // group, rows)
+        tensors |= {name: tensor.reshape(*shape, tensor.shape[-1]) for name, tensor in extras.items()}
         tensors["q"] = q.reshape(*shape, q.shape[-1])
         # Written in one piece, and given the order of q's dimensions afterwards.
-        tensors["out"] = q.new_empty(*shape, v.shape[-1])
-        tensors["lse"] = lse.view(shape)
+        tensors |= {name: out.new_empty(*shape, out.shape[-1]) for name, out in outs.items()}
+        if lse is not None:
+            tensors["lse"] = lse.view(shape)
         if bias is not None:
-            tensors["bias"] = tensors["bias"].reshape(*shape, k.shape[2])
-    if lists:
-        tensors |= {"key_tiles_count": lists[0], "key_tiles": lists[1]}
+            tensors["bias"] = bias.reshape(*shape, bias.shape[-1])
     chosen = AttentionTile.parse(tile) if tile else forward_tiles(form, target_of(q.device), rows)[0]
-    scalars, sizes = _numbers(form, queries, offset, window, scale, softcap)
-    execute(forward(form, chosen), tensors, scalars, sizes)
-    if packed:
-        out.copy_(tensors["out"].view(out.shape))
-    return out, lse
+    scalars, sizes = _numbers(form, queries, *numbers)
+    execute(program(form, chosen), tensors, scalars, sizes)
+    for name, out in outs.items() if packed else ():
+        out.copy_(tensors[name].view(out.shape))
 
 
 @attention_forward.register_fake
@@ -118,7 +139,7 @@ def attention_backward(
     dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
     if 0 in (k.shape[2], out.numel()):
         return dq.zero_(), dk.zero_(), dv.zero_()
-    form = _form(q, k, v, bias, key_lengths, lists, mask, softcap)
+    form = form_of(q, k, v, bias, key_lengths, lists, mask, softcap)
     chosen = AttentionTile.parse(tile) if tile else backward_tiles(form, target_of(q.device))[0]
     scalars, sizes = _numbers(form, q.shape[2], offset, window, scale, softcap)
     scalars["scale"] = scale
@@ -128,7 +149,7 @@ def attention_backward(
         rows["dlse"] = dlse
     execute(row_terms(form.dtype, form.value_dim, dlse is not None), rows)
     common = {"q": q, "k": k, "v": v, "dout": dout, "delta": delta, "base": base}
-    common |= _beside(q, k, bias, key_lengths)
+    common |= operands(q, k, bias, key_lengths)
     by_query, by_key = {"dq": dq}, {"dk": dk, "dv": dv}
     if lists:
         by_query |= {"key_tiles_count": lists[0], "key_tiles": lists[1]}
@@ -182,16 +203,19 @@ def _backward(ctx: Any, dout: Tensor | None, dlse: Tensor | None) -> tuple[Any, 
 attention_forward.register_autograd(_backward, setup_context=_save)
 
 
-def _results(q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def empty_out(q: Tensor, v: Tensor, dtype: torch.dtype) -> Tensor:
+    """For a result, in the order of q's dimensions."""
     batch, heads, queries, _ = q.shape
     if q.stride(1) < q.stride(2):
-        out = q.new_empty(batch, queries, heads, v.shape[-1]).transpose(1, 2)
-    else:
-        out = q.new_empty(batch, heads, queries, v.shape[-1])
-    return out, q.new_empty(batch, heads, queries, dtype=torch.float32)
+        return q.new_empty(batch, queries, heads, v.shape[-1], dtype=dtype).transpose(1, 2)
+    return q.new_empty(batch, heads, queries, v.shape[-1], dtype=dtype)
 
 
-def _form(
+def _results(q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    return empty_out(q, v, q.dtype), q.new_empty(q.shape[:-1], dtype=torch.float32)
+
+
+def form_of(
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -201,6 +225,7 @@ def _form(
     mask: str,
     softcap: float,
 ) -> Form:
+    """What is computed; raises :class:`TileError` where the kernels cannot."""
     if max(q.shape[-1], v.shape[-1]) > MOST_FEATURES:
         raise TileError(f"attention takes up to {MOST_FEATURES} features a head, not {q.shape[-1]} and {v.shape[-1]}")
     if q.shape[1] % k.shape[1]:
@@ -218,7 +243,8 @@ def _form(
     )
 
 
-def _beside(q: Tensor, k: Tensor, bias: Tensor | None, key_lengths: Tensor | None) -> dict[str, Tensor]:
+def operands(q: Tensor, k: Tensor, bias: Tensor | None, key_lengths: Tensor | None) -> dict[str, Tensor]:
+    """The optional ones, as programs take them."""
     made: dict[str, Tensor] = {}
     if bias is not None:
         made["bias"] = bias.expand(*q.shape[:3], k.shape[2])

@@ -22,6 +22,7 @@ import sympy
 
 from ...lowering.tile import Builder, Program, Tile, cdiv, floordiv, span
 from ...lowering.tile.build import Carried
+from ...lowering.tile.chain import chain
 from ...lowering.tile.index import Index
 from ...lowering.tile.ir import AXES
 from .masks import WINDOWED, Visible, key_tiles, visit
@@ -73,12 +74,21 @@ class AttentionTile:
 
 
 @functools.lru_cache(1024)
-def forward(form: Form, tile: AttentionTile) -> Program:
-    """The program of attention. ``factor`` is scale * log2(e), or softcap * log2(e) with ``inner`` scale / softcap."""
-    a = Attention("attention", _doc(form), form, tile)
-    t = a.t
-    out = t.output("out", (a.B, a.heads, a.TQ, a.DV), form.dtype, contiguous=False)
-    lse = t.output("lse", (a.B, a.heads, a.TQ), "f32")
+def forward(
+    form: Form, tile: AttentionTile, epilogue: str = "", outputs: tuple[str, ...] = (), extras: tuple[str, ...] = ()
+) -> Program:
+    """The program of attention. ``factor`` is scale * log2(e), or softcap * log2(e) with ``inner`` scale / softcap.
+
+    With an ``epilogue``, a chain, it gives out0, out1, ... of the types ``outputs`` in place of out and lse; the
+    chain's operands are of the types ``extras`` and of out's shape.
+    """
+    after = chain(epilogue or "x")
+    a = Attention("attention", _doc(form, epilogue), form, tile)
+    t, shape = a.t, (a.B, a.heads, a.TQ, a.DV)
+    beside = {name: t.input(name, shape, kind) for name, kind in zip(after.extras, extras, strict=True)}
+    kinds = {f"out{at}": kind for at, kind in enumerate(outputs)} if epilogue else {"out": form.dtype}
+    results = [t.output(name, shape, kind, contiguous=False) for name, kind in kinds.items()]
+    lse = None if epilogue else t.output("lse", shape[:-1], "f32")
     b, h, turn = t.tasks(("b", a.B), ("h", a.heads), ("turn", cdiv(a.TQ, a.BM)))
     i = t.define("i", cdiv(a.TQ, a.BM) - 1 - turn) if form.mask in GROWING else turn
     rows, kv_head = span(i * a.BM, a.BM), t.define("kv_head", floordiv(h, a.group))
@@ -108,8 +118,12 @@ def forward(form: Form, tile: AttentionTile) -> Program:
     m, total = made["m"], made["l"]
     empty = t.map("eq", total, 0.0, name="empty")
     total = t.map("where", empty, 1.0, total, name="total")
-    t.store(out, (b, h, rows, a.values), made["acc"] / total.col)
-    t.store(lse, (b, h, rows), t.map("where", empty, -math.inf, (m + t.map("log2", total)) * LN2))
+    at = (b, h, rows, a.values)
+    found = after.apply(t, made["acc"] / total.col, lambda name: t.load(beside[name], at, name=name))
+    for result, value in zip(results, found, strict=True):
+        t.store(result, at, value)
+    if lse is not None:
+        t.store(lse, (b, h, rows), t.map("where", empty, -math.inf, (m + t.map("log2", total)) * LN2))
     return t.program()
 
 
@@ -229,7 +243,7 @@ def _padded(t: Builder, name: str, side: Index, size: int) -> Index:
     return side if padded == size else t.constant(name, padded)
 
 
-def _doc(form: Form) -> str:
+def _doc(form: Form, epilogue: str = "") -> str:
     parts: Sequence[str] = (
         f"mask {form.mask}" if form.mask != "none" else "",
         "key lengths" if form.lengths else "",
@@ -239,4 +253,5 @@ def _doc(form: Form) -> str:
         "the query heads of a key head as rows" if form.packed else "",
         "listed tiles" if form.listed else "",
     )
-    return f"Attention and its log-sum-exp: {', '.join(filter(None, parts)) or 'every query sees every key'}."
+    made = f"{epilogue}, x being attention" if epilogue else "Attention and its log-sum-exp"
+    return f"{made}: {', '.join(filter(None, parts)) or 'every query sees every key'}."

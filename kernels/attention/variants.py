@@ -18,6 +18,11 @@ def _forward(form: Form, tile: str) -> partial[Program]:
     return partial(forward, form, AttentionTile.parse(tile))
 
 
+def _gated(form: Form, tile: str) -> partial[Program]:
+    gate, types = "x * sigmoid(full0)", (form.dtype,)
+    return partial(forward, form, AttentionTile.parse(tile), gate, types, types)
+
+
 _D64, _D128 = Form("bf16", 64, 64, mask="causal"), Form("bf16", 128, 128, mask="causal")
 _SLIDING = Form("bf16", 128, 128, group=4, mask="sliding")
 _DECODE = Form("bf16", 128, 128, lengths=True, packed=True)
@@ -29,6 +34,7 @@ _EXACT = Form("f32", 64, 64, mask="causal")
 VARIANTS = (
     Variant("attention.causal.bf16.64", _forward(_D64, "128x64,w4,s2")),
     Variant("attention.causal.bf16.128", _forward(_D128, "128x64,w8,s2")),
+    Variant("attention.causal.bf16.128.gate", _gated(_D128, "128x64,w8,s2"), spill_bytes={"sm_80": 96}),
     Variant("attention.sliding.bf16.128", _forward(_SLIDING, "128x64,w8,s2"), spill_bytes={"sm_80": 32, "gfx942": 80}),
     Variant("attention.decode.bf16.128", _forward(_DECODE, "16x64,w4,s2"), spill_bytes={"sm_80": 8}),
     Variant("attention.softcap.bf16.256", _forward(_GEMMA, "64x32,w8,s1")),

@@ -58,7 +58,8 @@ def absorbed(found):
 
 def left(found):
     """The calls of ATen that do more than change a shape."""
-    shapes = {"aten.view.default", "aten.reshape.default", "aten.transpose.int", "aten.contiguous.default"}
+    shapes = {"aten.view.default", "aten.reshape.default", "aten.transpose.int", "aten.contiguous.default",
+              "aten.expand.default", "aten.permute.default"}  # fmt: skip
     return {target for target in found.targets() if target.startswith("aten.")} - shapes
 
 
@@ -72,15 +73,16 @@ X, W, B, Y = "f32[3, 5, 16]", "f32[20, 16]", "f32[20]", "f32[3, 5, 20]"
         (lambda y, b, c: (y + b) * c, (B, "f32[3, 5, 1]"), "(x + row0) * column0"),
         (lambda y, r: torch.maximum(y, r).clamp(-1, 2), (Y,), "minimum(maximum(maximum(x, full0), -1.0), 2.0)"),
         (lambda y: F.dropout(y * 0.5, 0.3, training=False).bfloat16(), (), "x * 0.5"),
+        (lambda y: (h := y * 2, h.bfloat16()), (), "x * 2.0"),
         (lambda y, r: (y + r, F.silu(y + r)), (Y,), "x + full0, silu(x + full0)"),
     ],
-    ids=["gate and residual", "row and column", "bounds", "dropout in eval, cast", "two outputs"],
+    ids=["gate and residual", "row and column", "bounds", "dropout in eval, cast", "a cast beside", "two outputs"],
 )
 def test_work_behind_a_product_is_absorbed(select, work, types, told):
     found = select(lambda x, w, *rest: work(F.linear(x, w), *rest), X, W, *types)
     assert absorbed(found) == f"{told} behind it"
     assert found.count("regraft_tile.matmul") == 1
-    assert not left(found)
+    assert left(found) <= {"aten.to.dtype"}
 
 
 def test_work_before_a_narrow_product_is_absorbed(select):
@@ -160,6 +162,33 @@ def test_what_inductor_fuses_with_a_norm_and_the_kernel_does_not_counts_against_
     assert spared(lambda x, w: RMS(x, w) * 2, X, ROW) == 0
     assert spared(lambda x, w: RMS(x, w).pow(3), X, ROW) == -2 * 4 * 3 * 5 * 16
     assert spared(lambda x, w, m: F.linear(RMS(x, w), m), X, ROW, W) == 0
+
+
+ATTENTION = torch.ops.regraft.attention
+Q, K, GATE = "f32[2, 4, 3, 8]", "f32[2, 2, 5, 8]", "f32[2, 3, 32]"
+
+
+def merged(heads):
+    return heads.transpose(1, 2).contiguous().reshape(2, 3, 32)
+
+
+@pytest.mark.parametrize(
+    ("work", "types", "told"),
+    [
+        (lambda y, r: y * 0.5 + r, ("f32[4, 1, 8]",), "(x * 0.5) + full0"),
+        (lambda y, g: merged(y) * torch.sigmoid(g), (GATE,), "x * sigmoid(full0)"),
+        (lambda y, b, g: (h := merged(y) + b, h * g), ("f32[32]", GATE), "v0 = x + full0; v0, v0 * full1"),
+        (lambda y, g, w: F.linear(F.gelu(merged(y)) * g, w), (GATE, "f32[7, 32]"), "gelu(x) * full0"),
+        (lambda y, g: (merged(y), merged(y) * g), (GATE,), ""),
+        (lambda y: merged(y).softmax(-1), (), ""),
+    ],
+    ids=["by strides", "merged heads", "two outputs", "before a projection", "views of others", "softmax"],
+)  # fmt: skip
+def test_work_behind_attention_is_absorbed_also_behind_the_merging_of_heads(select, work, types, told):
+    found = select(lambda q, k, v, *rest: work(ATTENTION(q, k, v, mask="causal", offset=2), *rest), Q, K, K, *types)
+    remark = next(remark for remark in found.remarks if remark.rule == "attention.tile")
+    assert remark.message.partition("; it takes over ")[2] == (told and f"{told} behind it")
+    assert bool(left(found) - {"aten.linear.default"}) == (not told)
 
 
 def test_work_on_a_dynamic_length_is_absorbed_and_what_it_spares_counted_at_every_length(monkeypatch):

@@ -4,9 +4,11 @@ import pytest
 import torch
 from regraft.compiler.ops.attention import attention, attention_lse
 from regraft.kernels.attention.blocks import block_sparse_attention, tile_lists
+from regraft.kernels.attention.epilogue import attention_epilogue
 from regraft.kernels.attention.op import attention_backward, attention_forward
 from regraft.kernels.attention.program import AttentionTile
 from regraft.lowering.tile import TileError
+from regraft.lowering.tile.chain import chain
 from regraft.tests.kernels.harness import operator_checks, relative_error, same_gradients
 from torch import Tensor
 
@@ -170,3 +172,29 @@ def test_the_candidates_compute_the_dialects_operator() -> None:
     exact = attention_lse(q, kv[None], kv[None], mask="prefix", window=4)
     for found, wanted in zip(AttentionLseTiles().run(call, config), exact, strict=True):
         assert relative_error(found, wanted) < 1e-6
+
+
+WORK = "v = x * sigmoid(full0); v, maximum(v, 0.1) + full1"
+
+
+def worked(q, k, v, bias, lengths, extras, epilogue, outputs, *options) -> list[Tensor]:
+    out = formula(q, k, v, bias, lengths, [], *options)[0]
+    return chain(epilogue).evaluate(out, dict(zip(chain(epilogue).extras, extras, strict=True)))
+
+
+@pytest.mark.parametrize("queries", [1, 3, 37])
+def test_work_behind_attention_is_done_in_registers(queries: int) -> None:
+    q, k, v = heads(2, queries, 4, 16).transpose(1, 2), heads(2, 2, 20, 16), heads(2, 2, 20, 24)
+    extras = [heads(2, queries, 4, 24).transpose(1, 2), heads(4, 1, 24)]
+    args = (q, k, v, None, torch.tensor([20, 7]), extras, WORK, "f32 f32", "causal", 5, 0, 0.3, 4.0, "16x16,w4,s2")
+    operator_checks(attention_epilogue, args, formula=worked)
+    assert all(made.transpose(1, 2).is_contiguous() for made in attention_epilogue(*args))
+
+
+def test_work_behind_no_keys_is_done_on_zeros() -> None:
+    q, none, extras = heads(1, 2, 3, 16), heads(1, 2, 0, 16), [heads(1, 2, 3, 16), heads(16)]
+    args = (q, none, none, None, None, extras, WORK, "f32 f16", "none", 0, 0, 0.25, 0.0, TILE)
+    first, second = attention_epilogue(*args)
+    assert torch.equal(first, torch.zeros(1, 2, 3, 16))
+    torch.testing.assert_close(second, (0.1 + extras[1]).expand(1, 2, 3, 16).half())
+    assert attention_epilogue(q[:, :, :0], *args[1:5], [extras[0][:, :, :0], extras[1]], *args[6:])[0].numel() == 0

@@ -11,6 +11,7 @@ from regraft.kernels.attention.backward import backward_keys, backward_queries, 
 from regraft.kernels.attention.masks import Visible
 from regraft.kernels.attention.program import LOG2E, AttentionTile, Form, forward
 from regraft.lowering.tile import Program
+from regraft.lowering.tile.chain import chain
 from regraft.tests.kernels.harness import prove
 from torch import Tensor
 
@@ -158,3 +159,14 @@ def test_only_the_tiles_at_an_edge_are_masked() -> None:
     assert "tl.where(" not in full.partition("for tile in")[2]
     assert "key_position <= last_key" in edges
     assert loops(backward_keys(Form("f16", 64, 64), AttentionTile())) == 1
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16"])
+def test_work_behind_it_is_in_the_same_program(dtype: str) -> None:
+    problem = Problem(Form(dtype, 24, 40, group=2, mask="causal", lengths=True), 21, 17)
+    out, _ = problem.exact(problem.q, problem.k, problem.v)
+    beside = {"full0": heads(*out.shape, seed=7), "full1": heads(2, 1, 40, seed=8).expand(out.shape)}
+    text = "v = silu(x) * full0; v, v + full1"
+    expected = dict(zip(("out0", "out1"), chain(text).evaluate(out, beside), strict=True))
+    program = forward(problem.form, TILE, text, (dtype, "f32"), (dtype, "f32"))
+    prove(program, problem.tensors | beside, problem.scalars, problem.sizes, expected=expected)

@@ -63,7 +63,7 @@ def test_a_residual_that_others_need_is_a_second_output() -> None:
         stream = F.linear(x, w) + residual
         return stream, F.silu(stream)
 
-    assert chain_of(layer, X, W, Y) == "v0 = (x + full0); v0, silu(v0)"
+    assert chain_of(layer, X, W, Y) == "v0 = x + full0; v0, silu(v0)"
 
 
 def test_casts_scales_and_column_operands_are_absorbed() -> None:
