@@ -34,7 +34,7 @@ def run(device: str, quick: bool) -> list[Row]:
         cases = [(512, 16), (64, 16), (512, 4)]
     rows: list[Row] = []
     for prompt, batch in cases:
-        rows += step(prompt, batch, device, seconds=1 if quick else 8, compiled=not quick)
+        rows += step(prompt, batch, device, seconds=1 if quick else 6, compiled=not quick)
         torch._dynamo.reset()
     return rows
 
