@@ -25,7 +25,7 @@ from ...lowering.tile import Builder, Complex, Program, Tile, cdiv, span, spans
 from ...lowering.tile.ir import Buffer
 from . import fourier
 from .fourier import ConvTile
-from .sequences import Samples, Sequences, turns
+from .sequences import Samples, Sequences, Work, behind, turns
 
 BLOCK = 64
 """Most rows of a tile of an outer stage, and its columns."""
@@ -101,10 +101,22 @@ def outer_forward(tile: OuterTile, *, pre_gate: bool, many: bool = False) -> Pro
 
 
 @functools.lru_cache(256)
-def outer_inverse(tile: OuterTile, *, pre_gate: bool, post_gate: bool, skip: bool) -> Program:
-    """y = post_gate (conj(F0) z + skip x), x = pre_gate u; u is there where skip is."""
-    t = Builder("long_conv_outer_inverse", "y = post_gate * (conj(F0) z + skip * x), x = pre_gate * u.",
-                warps=tile.warps)  # fmt: skip
+def outer_inverse(
+    tile: OuterTile,
+    *,
+    pre_gate: bool,
+    post_gate: bool,
+    skip: bool,
+    epilogue: str = "",
+    outputs: tuple[str, ...] = (),
+    extras: tuple[str, ...] = (),
+) -> Program:
+    """y = post_gate (conj(F0) z + skip x), x = pre_gate u; u is there where skip is.
+
+    The work behind it is as in :class:`.program.Options`.
+    """
+    doc = "y = post_gate * (conj(F0) z + skip * x), x = pre_gate * u." + behind(epilogue)
+    t = Builder("long_conv_outer_inverse", doc, warps=tile.warps)
     s = Sequences(t, tile.dtype, paired=tile.paired, turns=tile.turns)
     T = t.size("T")
     L = t.size("L") if skip else T
@@ -114,7 +126,7 @@ def outer_inverse(tile: OuterTile, *, pre_gate: bool, post_gate: bool, skip: boo
     weights = t.input("skip", (s.H,), "f32") if skip else None
     after = t.input("post_gate", (s.B, s.H, T), tile.dtype) if post_gate else None
     roots = _roots(t, tile)
-    y = t.output("y", (s.B, s.H, T), tile.dtype)
+    work = Work.of(t, (s.B, s.H, T), epilogue, outputs, extras, tile.dtype)
     h, _, i, c = s.start(("i", cdiv(T, tile.rows * tile.width)), ("c", tile.width // BLOCK))
     columns = span(c * BLOCK, BLOCK)
 
@@ -144,7 +156,7 @@ def outer_inverse(tile: OuterTile, *, pre_gate: bool, post_gate: bool, skip: boo
             value = value if d is None else value + d * x[part].f32
             if after is not None:
                 value = value * turn.load(after, part).f32
-            turn.store(y, part, value)
+            turn.finish(part, value, work)
     return t.program()
 
 

@@ -16,6 +16,8 @@ bits. FlashFFTConv (arXiv 2311.05908), section 3.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -47,16 +49,32 @@ def tile_long_conv(
     """The convolution; raises :class:`regraft.lowering.tile.TileError` for tensors that do not fit."""
     y = u.new_empty((*u.shape[:2], length))
     if y.numel():
-        factored = _blocks(blocks, max(u.shape[-1], length))
-        if len(factored.factors) == 3:
-            stages = steps.Steps(factored, spectrum, roots, twiddle, paired, turns, warps)
-            steps.convolution(stages, y, u, skip, pre_gate, post_gate)
-            return y
-        tile = _tile(u, length, factored, paired, turns, warps)
         given = _given(skip=skip, pre_gate=pre_gate, post_gate=post_gate)
-        tensors = {"u": u, "spectrum": spectrum, "roots": roots, "twiddle": twiddle, **given}
-        execute(program.forward(tile, _options(given)), {**tensors, "y": y})
+        convolve(steps.Results.of(y), u, spectrum, roots, twiddle, given, blocks, paired, turns, warps)
     return y
+
+
+def convolve(
+    y: steps.Results,
+    u: Tensor,
+    spectrum: Tensor,
+    roots: Tensor,
+    twiddle: Tensor,
+    given: Mapping[str, Tensor],
+    blocks: str,
+    paired: bool,
+    turns: int,
+    warps: int,
+) -> None:
+    """Run the programs of a convolution; ``given`` are those of skip, pre_gate and post_gate that there are."""
+    factored = _blocks(blocks, max(u.shape[-1], y.length))
+    if len(factored.factors) == 3:
+        stages = steps.Steps(factored, spectrum, roots, twiddle, paired, turns, warps)
+        steps.convolution(stages, y, u, given.get("skip"), given.get("pre_gate"), given.get("post_gate"))
+        return
+    tile = _tile(u, y.length, factored, paired, turns, warps)
+    tensors = {"u": u, "spectrum": spectrum, "roots": roots, "twiddle": twiddle, **given, **y.tensors}
+    execute(program.forward(tile, replace(_options(given), **y.work)), tensors)
 
 
 @tile_long_conv.register_fake
@@ -182,8 +200,8 @@ def _tile(u: Tensor, length: int, blocks: SpectrumBlocks, paired: bool, turns: i
     return ConvTile(n1, n2, rows, k1, k2, DTYPE_NAMES[u.dtype], paired, turns, warps)
 
 
-def _options(given: dict[str, Tensor]) -> program.Options:
-    return program.Options(**dict.fromkeys(given, True))
+def _options(given: Mapping[str, Tensor]) -> program.Options:
+    return program.Options("pre_gate" in given, "post_gate" in given, "skip" in given)
 
 
 def _given(**tensors: Tensor | None) -> dict[str, Tensor]:

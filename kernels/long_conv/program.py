@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from ...lowering.tile import Builder, Complex, Program, Tile, span
 from . import fourier
 from .fourier import ConvTile
-from .sequences import Samples, Sequences
+from .sequences import Samples, Sequences, Work, behind
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,25 @@ class Options:
     pre_gate: bool = False
     post_gate: bool = False
     skip: bool = False
+    epilogue: str = ""
+    """Forward: a chain on y, whose results of the types ``outputs``, out0, out1, ..., take its place."""
+    outputs: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    """The types of the chain's operands, all of the shape of y."""
 
 
 @functools.lru_cache(256)
 def forward(tile: ConvTile, options: Options) -> Program:
     """y [B, H, T], the first T samples of the convolution."""
-    t = Builder("long_conv", "y = post_gate * (k conv x + skip * x), x = pre_gate * u.", warps=tile.warps)
+    doc = "y = post_gate * (k conv x + skip * x), x = pre_gate * u." + behind(options.epilogue)
+    t = Builder("long_conv", doc, warps=tile.warps)
     s = Sequences(t, tile.dtype, paired=tile.paired, turns=tile.turns)
     L, T = t.sizes("L", "T")
     u = t.input("u", (s.B, s.H, L), tile.dtype)
     pre_gate = t.input("pre_gate", (s.B, s.H, L), tile.dtype) if options.pre_gate else None
     post_gate = t.input("post_gate", (s.B, s.H, T), tile.dtype) if options.post_gate else None
     filters = _Filters(t, s, tile, options)
-    y = t.output("y", (s.B, s.H, T), tile.dtype)
+    work = Work.of(t, (s.B, s.H, T), options.epilogue, options.outputs, options.extras, tile.dtype)
     s.start()
     transform, k, skip = filters.load()
     with s.turns(_samples(tile)) as turn:
@@ -57,7 +63,7 @@ def forward(tile: ConvTile, options: Options) -> Program:
             value = value if skip is None else value + skip * x[part].f32
             if post_gate is not None:
                 value = value * turn.load(post_gate, part).f32
-            turn.store(y, part, value)
+            turn.finish(part, value, work)
     return t.program()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ import sympy
 
 from ...lowering.tile import Builder, Tile, cdiv, floordiv, spans
 from ...lowering.tile.build import Carried
+from ...lowering.tile.chain import Chain, chain
 from ...lowering.tile.ir import Buffer
 
 Samples = tuple[Any, ...]
@@ -26,6 +28,31 @@ def turns(t: Builder, name: str, group: Any, count: int, total: Any, **sums: Til
     first = group * count
     with t.loop(name, sympy.Min(first + count, total), start=first, **sums) as loop:
         yield loop
+
+
+@dataclass(frozen=True)
+class Work:
+    """Pointwise work on a result [B, H, T], and the buffers of its operands and results."""
+
+    chain: Chain
+    beside: Mapping[str, Buffer]
+    results: Sequence[Buffer]
+
+    @classmethod
+    def of(
+        cls,
+        t: Builder,
+        shape: tuple[Any, ...],
+        text: str,
+        outputs: tuple[str, ...],
+        extras: tuple[str, ...],
+        dtype: str,
+    ) -> Work:
+        """Declare them: y in ``dtype`` without a text, else out0, out1, ... and the operands by their names."""
+        after = chain(text or "x")
+        beside = {name: t.input(name, shape, kind) for name, kind in zip(after.extras, extras, strict=True)}
+        kinds = {f"out{at}": kind for at, kind in enumerate(outputs)} if text else {"y": dtype}
+        return cls(after, beside, [t.output(name, shape, kind) for name, kind in kinds.items()])
 
 
 class Sequences:
@@ -55,6 +82,11 @@ class Sequences:
             return Turn(self, pair, (pair,), (1,), samples, sums)
         first, left = 2 * pair, self.t.define("left", self.B - 1 - 2 * pair)
         return Turn(self, pair, (first, first + sympy.Min(1, left)), (1, left), samples, sums)
+
+
+def behind(epilogue: str) -> str:
+    """What a program's docstring says of the work behind y."""
+    return " out = {}.".format(re.sub(r"\bx\b", "y", epilogue)) if epilogue else ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +121,12 @@ class Turn:
             return [self.load(a, part, names[part]) for part in parts]
         return [t.let(names[part], (self.load(a, part).f32 * self.load(b, part).f32).cast(self.s.dtype))
                 for part in parts]  # fmt: skip
+
+    def finish(self, part: int, value: Tile, work: Work) -> None:
+        """Do the work behind the convolution on a sequence of it, and write what comes of that."""
+        made = work.chain.apply(self.s.t, value, lambda name: self.load(work.beside[name], part, name))
+        for result, tile in zip(work.results, made, strict=True):
+            self.store(result, part, tile)
 
     def _at(self, buffer: Buffer, part: int) -> tuple[Any, ...]:
         (start, *axes), left, length = self.samples, self.left[part], buffer.shape[2]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from ...compiler.ops.spectrum_blocks import SpectrumBlocks
@@ -12,6 +15,22 @@ from ..support import execute
 from .four_step import BLOCK, OuterTile, inner, inner_gradient, outer_forward, outer_inverse
 from .fourier import ConvTile
 from .tables import inner_blocks, steps, tile_side, tile_sides
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where a convolution goes: y [B, H, T], or what work behind it makes of that."""
+
+    tensors: Mapping[str, Tensor]
+    """Results, and operands of the work, as programs name them."""
+    length: int
+    work: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """``epilogue``, ``outputs`` and ``extras`` of a program."""
+
+    @classmethod
+    def of(cls, y: Tensor) -> Results:
+        """Without work."""
+        return cls({"y": y}, y.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -32,7 +51,7 @@ class Steps:
         rows, pairs = -(-u.shape[-1] // self._width), (u.shape[0] + 1) // 2 if self.paired else u.shape[0]
         (roots, twiddle), _ = steps(self.blocks, self.roots, self.twiddle)
         z = u.new_empty(pairs, u.shape[1], twiddle.shape[1], 2, self._width)
-        program = outer_forward(self._outer(u), pre_gate=gate is not None, many=rows > BLOCK)
+        program = outer_forward(self._outer(u.dtype, u.shape[-1]), pre_gate=gate is not None, many=rows > BLOCK)
         execute(program, {"u": u, "roots": roots, "twiddle": twiddle, "z": z, **_given(pre_gate=gate)})
         return z
 
@@ -44,14 +63,14 @@ class Steps:
         return z
 
     def inverse(
-        self, z: Tensor, y: Tensor, u: Tensor, skip: Tensor | None, pre_gate: Tensor | None, post_gate: Tensor | None
+        self, z: Tensor, y: Results, u: Tensor, skip: Tensor | None, pre_gate: Tensor | None, post_gate: Tensor | None
     ) -> None:
         """y [B, H, T] = post_gate (z transformed back + skip pre_gate u)."""
         (roots, _), _ = steps(self.blocks, self.roots, self.twiddle)
         skipped = {} if skip is None else {"u": u, **_given(skip=skip, pre_gate=pre_gate)}
-        program = outer_inverse(self._outer(y), pre_gate="pre_gate" in skipped, post_gate=post_gate is not None,
-                                skip=skip is not None)  # fmt: skip
-        execute(program, {"z": z, "roots": roots, "y": y, **skipped, **_given(post_gate=post_gate)})
+        program = outer_inverse(self._outer(u.dtype, y.length), pre_gate="pre_gate" in skipped,
+                                post_gate=post_gate is not None, skip=skip is not None, **y.work)  # fmt: skip
+        execute(program, {"z": z, "roots": roots, **y.tensors, **skipped, **_given(post_gate=post_gate)})
 
     def spectrum_gradient(self, z: Tensor, zg: Tensor) -> Tensor:
         """Of the filter's spectrum, from z of x and zg of g, as :meth:`forward` gives them."""
@@ -65,11 +84,11 @@ class Steps:
     def _width(self) -> int:
         return self.blocks.size // self.blocks.factors[0]
 
-    def _outer(self, samples: Tensor) -> OuterTile:
-        rows = min(BLOCK, tile_side(-(-samples.shape[-1] // self._width)))
+    def _outer(self, dtype: torch.dtype, length: int) -> OuterTile:
+        rows = min(BLOCK, tile_side(-(-length // self._width)))
         n0, k0 = self.blocks.factors[0], tile_sides(self.blocks)[0]
         warps = 4 if n0 <= BLOCK else 8
-        return OuterTile(n0, k0, self._width, rows, DTYPE_NAMES[samples.dtype], self.paired, self.turns, warps)
+        return OuterTile(n0, k0, self._width, rows, DTYPE_NAMES[dtype], self.paired, self.turns, warps)
 
     def _inner(self, z: Tensor) -> ConvTile:
         blocks = inner_blocks(self.blocks)
@@ -78,7 +97,7 @@ class Steps:
 
 
 def convolution(
-    steps: Steps, y: Tensor, u: Tensor, skip: Tensor | None, pre_gate: Tensor | None, post_gate: Tensor | None
+    steps: Steps, y: Results, u: Tensor, skip: Tensor | None, pre_gate: Tensor | None, post_gate: Tensor | None
 ) -> None:
     """y = post_gate (k conv x + skip x), x = pre_gate u."""
     steps.inverse(steps.convolve(steps.forward(u, pre_gate)), y, u, skip, pre_gate, post_gate)
@@ -102,11 +121,11 @@ def gradients(
             dspectrum.copy_(steps.spectrum_gradient(x, g))
         if dpost_gate.numel():
             # y without its gate, times dy.
-            steps.inverse(steps.convolve(x), dpost_gate, u, skip, pre_gate, dy)
+            steps.inverse(steps.convolve(x), Results.of(dpost_gate), u, skip, pre_gate, dy)
     steps.convolve(g, conjugate=True)
-    steps.inverse(g, du, dy, skip, post_gate, pre_gate)
+    steps.inverse(g, Results.of(du), dy, skip, post_gate, pre_gate)
     if dpre_gate.numel():
-        steps.inverse(g, dpre_gate, dy, skip, post_gate, u)
+        steps.inverse(g, Results.of(dpre_gate), dy, skip, post_gate, u)
     if dskip.numel():
         both = min(u.shape[-1], dy.shape[-1])
         dskip.copy_((_product(dy, post_gate, both) * _product(u, pre_gate, both)).sum((0, 2)))

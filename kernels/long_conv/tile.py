@@ -20,12 +20,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
+from ...compiler.calls import bind
 from ...compiler.ops.long_conv import spectrum, transform_size
 from ...compiler.ops.spectrum_blocks import SpectrumBlocks
+from ...compiler.program import tensor_of
 from ...compiler.rules import Decline
-from ...lowering.candidates import Call, Candidate, Config, Estimate, traffic
+from ...lowering.absorbing import Absorbing, Epilogue
+from ...lowering.candidates import Call, Config, Estimate, traffic
 from ...lowering.targets import Target
 from .cost import fft_conv_seconds, shared_bytes
 from .tables import replaced, roots, spectrum_tiles
@@ -54,7 +57,7 @@ class Transform:
     """Of the filter's own spectrum, where it has to be placed in a larger transform; 0 where it is of this size."""
 
 
-class _LongConv(Candidate):
+class _LongConv(Absorbing):
     """What both operators share."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"cuda", "hip"})
@@ -138,7 +141,29 @@ class _LongConv(Candidate):
 
     def run(self, call: Call, config: Config, *constants: Tensor) -> Tensor:
         """The kernel operator over sequences [B, H, L]."""
-        from .op import blocks_text, tile_long_conv
+        from .op import tile_long_conv
+
+        before, after = self.arguments(call, config)
+        y = tile_long_conv(*before[:2], *constants, *before[2:], *after)
+        return y.reshape(*call["u"].shape[:-1], after[0])
+
+    def takes_work(self, node: fx.Node) -> bool:
+        """With one batch dimension."""
+        u = tensor_of(bind(node)["u"])
+        return u is not None and u.dim() == 3
+
+    def run_with(self, call: Call, config: Config, work: Epilogue, *constants: Tensor) -> Sequence[Tensor]:
+        """The operator that does the work, too."""
+        from .epilogue import long_conv_epilogue
+
+        before, after = self.arguments(call, config)
+        return long_conv_epilogue(
+            *before[:2], *constants, *before[2:], work.extras, work.text, work.outputs, *after
+        )  # fmt: skip
+
+    def arguments(self, call: Call, config: Config) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Of the operators: u, spectrum, skip and gates; length, blocks, paired, turns and warps."""
+        from .op import blocks_text
 
         u, transform = call["u"], self.transform(call)
         channels, length = u.shape[-2], call.arguments.get("length", u.shape[-1])
@@ -150,11 +175,8 @@ class _LongConv(Candidate):
         if skip is not None:
             skip = skip.reshape(-1).float().expand(channels)
         gates = _sequences(call["pre_gate"], u, u.shape[-1]), _sequences(call["post_gate"], u, length)
-        y = tile_long_conv(
-            u.reshape(-1, *u.shape[-2:]), tiles.expand(channels, *tiles.shape[1:]), *constants, skip, *gates, length,
-            blocks_text(transform.blocks), config["paired"], config["turns"], config["num_warps"],
-        )  # fmt: skip
-        return y.reshape(*u.shape[:-1], length)
+        before = u.reshape(-1, *u.shape[-2:]), tiles.expand(channels, *tiles.shape[1:]), skip, *gates
+        return before, (length, blocks_text(transform.blocks), config["paired"], config["turns"], config["num_warps"])
 
 
 @dataclass(frozen=True)

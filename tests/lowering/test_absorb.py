@@ -191,6 +191,24 @@ def test_work_behind_attention_is_absorbed_also_behind_the_merging_of_heads(sele
     assert bool(left(found) - {"aten.linear.default"}) == (not told)
 
 
+@pytest.mark.parametrize(
+    ("work", "types", "told"),
+    [
+        (lambda y, d: F.gelu(y + d), ("f32[3, 1]",), "gelu(x + full0)"),
+        (lambda y, r: F.gelu(y).transpose(1, 2) + r, ("f32[2, 70, 3]",), "gelu(x)"),
+        (lambda y, r: F.relu(y.transpose(1, 2) + r), ("f32[2, 70, 3]",), "relu(x + full0)"),
+        (lambda y: (h := y * 2, torch.tanh(h)), (), "v0 = x * 2.0; v0, tanh(v0)"),
+        (lambda y: y.cumsum(-1), (), ""),
+    ],
+    ids=["bias and activation", "a view between", "behind a view", "two outputs", "sums"],
+)
+def test_work_behind_a_long_convolution_is_absorbed(select, work, types, told):
+    long_conv = torch.ops.regraft.long_conv
+    found = select(lambda u, k, *rest: work(long_conv(u, k), *rest), "f32[2, 3, 70]", "f32[3, 70]", *types)
+    assert absorbed(found) == (told and f"{told} behind it")
+    assert found.count("regraft_tile.long_conv_epilogue") == bool(told)
+
+
 def test_work_on_a_dynamic_length_is_absorbed_and_what_it_spares_counted_at_every_length(monkeypatch):
     monkeypatch.setattr("regraft.lowering.select.target_of", lambda device: H200)
     rows = torch.export.Dim("rows", min=2, max=8)

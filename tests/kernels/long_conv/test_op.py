@@ -4,8 +4,10 @@ import pytest
 import torch
 from regraft.compiler.ops.long_conv import long_conv, spectrum
 from regraft.compiler.ops.spectrum_blocks import SpectrumBlocks
+from regraft.kernels.long_conv.epilogue import long_conv_epilogue
 from regraft.kernels.long_conv.op import blocks_text, tile_long_conv
 from regraft.kernels.long_conv.tables import replaced, roots, spectrum_tiles
+from regraft.lowering.tile.chain import chain
 from regraft.tests.kernels.harness import operator_checks, relative_error, same_gradients
 
 CPU = torch.device("cpu")
@@ -129,3 +131,30 @@ def test_more_samples_than_points_are_refused():
     u, k, *_ = case(1, 2, 300)
     with pytest.raises(ValueError, match="u has 300 samples, more than the 256 of 16 x 16"):
         conv(u, k[:, :256], blocks=SpectrumBlocks((16, 16), (16, 16)))
+
+
+WORK = "v = gelu(x) * full0; v, minimum(v, 0.5) + full1"
+
+
+@pytest.mark.parametrize("factors", [(32, 16), (16, 16, 16)])
+@pytest.mark.parametrize("paired", [True, False])
+def test_work_behind_it_is_done_in_registers(factors, paired):
+    u, k, skip, pre, post = case(3, 2, 100)
+    blocks, extras = SpectrumBlocks(factors, factors), [torch.randn(3, 80, 2).mT, torch.randn(2, 1)]
+    tiles, tables = (
+        spectrum_tiles(spectrum(k, lags="causal", fft_size=blocks.size), blocks),
+        roots(blocks, u.dtype, CPU),
+    )
+    options = (80, blocks_text(blocks), paired, 2, 4)
+
+    def parts(u, tiles, roots, twiddle, skip, pre, post, extras, epilogue, outputs, *options):
+        # In fp32, as the operator is: its own tests hold it to fp64.
+        given = (t.float() for t in (u, tiles, roots, twiddle, skip, pre, post))
+        y = tile_long_conv(*given, *options)
+        return chain(epilogue).evaluate(y, dict(zip(chain(epilogue).extras, extras, strict=True)))
+
+    args = (u, tiles, *tables, skip, pre, post[..., :80], extras, WORK, "f32 f32", *options)
+    operator_checks(long_conv_epilogue, args, formula=parts)
+    assert [made.dtype for made in long_conv_epilogue(*args[:9], "f16 bf16", *options)] == [torch.half, torch.bfloat16]
+    none = (u[:0], tiles, *tables, skip, pre[:0], post[:0, :, :80], [extras[0][:0], extras[1]])
+    assert long_conv_epilogue(*none, *args[8:])[1].shape == (0, 2, 80)
