@@ -119,9 +119,8 @@ def prologue(operand: fx.Node, consumer: fx.Node, *, most_extras: int = 2) -> Ab
             grow(source)
 
     grow(operand)
-    order = {node: at for at, node in enumerate(operand.graph.nodes)}
     while nodes:
-        made = _written(operand, sorted(nodes, key=order.__getitem__), place, most_extras)
+        made = _written(operand, sorted(nodes), place, most_extras)
         if made is not None:
             return made
         nodes.pop()
@@ -151,13 +150,15 @@ def _grown(call: fx.Node, strided: bool, most_extras: int, most_outputs: int) ->
     group: list[fx.Node] = []
     late: set[fx.Node] = set()
     """Values that need the call but are not absorbed: what needs them comes too late."""
-    node = call.next
-    while node.op != "root":
+    node, awaited = call.next, {*call.users}
+    while awaited:
+        awaited.discard(node)
         sources = node.all_input_nodes
         if any(source is call or source in group or source in late for source in sources):
             names = dict.fromkeys((call, *group), "x")
             if not any(source in late for source in sources) and _step(node, like.shape, names, place) is not None:
                 group.append(node)
+                awaited |= {*node.users}
                 found = _absorbed(call, group, place, most_extras, most_outputs) or found
             else:
                 late.add(node)
@@ -167,7 +168,7 @@ def _grown(call: fx.Node, strided: bool, most_extras: int, most_outputs: int) ->
 
 def _with_sides(call: fx.Node, found: Absorbed, place: Place, most_extras: int, most_outputs: int) -> Absorbed:
     """With what only makes an operand that lies beside the result element by element, such as a gate's activation."""
-    like, order = tensor_of(call), {node: at for at, node in enumerate(call.graph.nodes)}
+    like = tensor_of(call)
     tried: set[fx.Node] = set()
     while like is not None:
         sides = (node for _, node in found.extras if node not in tried and {*node.users} <= {*found.nodes})
@@ -176,8 +177,7 @@ def _with_sides(call: fx.Node, found: Absorbed, place: Place, most_extras: int, 
             return found
         tried.add(side)
         if _step(side, like.shape, {}, place) is not None:
-            group = sorted((side, *found.nodes), key=order.__getitem__)
-            found = _absorbed(call, group, place, most_extras, most_outputs) or found
+            found = _absorbed(call, sorted((side, *found.nodes)), place, most_extras, most_outputs) or found
     return found
 
 

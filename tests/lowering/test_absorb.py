@@ -1,8 +1,10 @@
 """Pointwise work round a call goes into its kernel, seen from the pass: what is absorbed, told, and left alone."""
 
 import pytest
+import regraft
 import torch
 import torch.nn.functional as F
+from regraft.compiler.numerics import check_program
 from regraft.compiler.pipeline import Pipeline
 from regraft.frontend.capture import capture
 from regraft.frontend.testing import assert_no_worse, run_pass
@@ -13,7 +15,7 @@ from regraft.lowering.candidates import call_of, operator_of
 from regraft.lowering.costs import Measured, key_of, record
 from regraft.lowering.pointwise import by_rows, by_strides
 from regraft.lowering.targets import target_for
-from regraft.passes import registry
+from regraft.passes import DEFAULT, registry
 from torch import fx, nn
 
 H200 = target_for("sm_90")
@@ -30,21 +32,27 @@ class Eval(nn.Module):
         return self.function(*inputs)
 
 
+def measure(graph):
+    """Every tile kernel for a call of the graph was a million times faster than the reference."""
+    for node in graph.nodes:
+        op = operator_of(node)
+        if f"{op}.tile" in candidates.by_op.get(op, ()):
+            call, tile = call_of(node), candidates.registry.get(f"{op}.tile")()
+            quick = Measured(1e-6, tile.configs(call, H200)[-1])
+            record({key_of(call, candidates.reference(op), H200): {"tile": quick, "inductor": Measured(1.0)}})
+
+
 @pytest.fixture
 def select(monkeypatch):
     """Run ``select-kernels`` as on a GPU on which every tile kernel was measured to be fast."""
     monkeypatch.setattr("regraft.lowering.select.target_of", lambda device: H200)
 
-    def run(function, *types):
+    def run(function, *types, gradients=True):
         model = Eval(function).eval()
-        for node in run_pass([], model, *types).before.graph.nodes:
-            op = operator_of(node)
-            if f"{op}.tile" in candidates.by_op.get(op, ()):
-                call, tile = call_of(node), candidates.registry.get(f"{op}.tile")()
-                quick = Measured(1e-6, tile.configs(call, H200)[-1])
-                record({key_of(call, candidates.reference(op), H200): {"tile": quick, "inductor": Measured(1.0)}})
+        measure(run_pass([], model, *types).before.graph)
         found = run_pass("select-kernels", model, *types)
-        assert_no_worse(found.before, found.program, found.inputs)
+        checked = check_program(found.before, found.program, found.inputs, gradients=gradients)
+        assert checked.ok, str(checked)
         return found
 
     return run
@@ -150,7 +158,8 @@ RMS, ROW = torch.ops.regraft.rms_norm, "f32[16]"
     ids=["gate", "sum and gate", "the sum again", "work on the sum", "the sum before", "softmax"],
 )
 def test_a_norm_takes_the_sum_before_it_and_the_work_behind_it(select, function, types, told):
-    assert absorbed(select(function, *types)) == told
+    # The gradients of norms, which take a while without a GPU, have tests of their own.
+    assert absorbed(select(function, *types, gradients=False)) == told
 
 
 def test_what_inductor_fuses_with_a_norm_and_the_kernel_does_not_counts_against_it():
@@ -207,6 +216,50 @@ def test_work_behind_a_long_convolution_is_absorbed(select, work, types, told):
     found = select(lambda u, k, *rest: work(long_conv(u, k), *rest), "f32[2, 3, 70]", "f32[3, 70]", *types)
     assert absorbed(found) == (told and f"{told} behind it")
     assert found.count("regraft_tile.long_conv_epilogue") == bool(told)
+
+
+class Gated(nn.Module):
+    """A block with gated attention and a feed-forward part."""
+
+    def __init__(self, width=32):
+        super().__init__()
+        self.before, self.between = nn.RMSNorm(width), nn.LayerNorm(width)
+        self.qkv, self.gate, self.out = (nn.Linear(width, n * width) for n in (3, 1, 1))
+        self.up, self.down = nn.Linear(width, 48), nn.Linear(48, width)
+
+    def forward(self, x):
+        y = self.before(x)
+        q, k, v = (z.view(2, 9, 4, 8).transpose(1, 2) for z in self.qkv(y).chunk(3, -1))
+        heads = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(2, 9, 32)
+        x = x + self.out(heads * torch.sigmoid(self.gate(y)))
+        return x + self.down(F.gelu(self.up(self.between(x))))
+
+
+def test_optimize_absorbs_in_a_model_and_tells_where(monkeypatch):
+    monkeypatch.setattr("regraft.lowering.select.target_of", lambda device: H200)
+    model, x = Gated().eval(), torch.randn(2, 9, 32)
+    passes = [name for name in DEFAULT.split(",") if name != "select-kernels"]
+    measure(run_pass(passes, model, x).program.graph)
+    fast = regraft.optimize(model, (x,), timing_runs=0)
+    told = {str(remark.site): remark.message for remark in fast.report.remarks if remark.code == "selected"}
+    assert {site: text.partition("takes over ")[2] for site, text in told.items() if "takes over" in text} == {
+        "/attention#0": "x * sigmoid(full0) behind it",
+        "out/linear#0": "full0 + x behind it",
+        "up/linear#0": "gelu(x) behind it",
+        "down/linear#0": "full0 + x behind it",
+    }
+    torch.testing.assert_close(fast(x), model(x), rtol=1e-5, atol=1e-5)
+
+
+def test_in_training_nothing_is_absorbed_that_a_backward_would_compute_again(select):
+    types = [(X, W), (Q, K, K), ("f32[2, 3, 70]", "f32[3, 70]"), (X, "f32[16]")]
+    calls = [F.linear, ATTENTION, torch.ops.regraft.long_conv, RMS]
+    for function, given in zip(calls, types, strict=True):
+        graph = run_pass([], Eval(lambda *args, f=function: F.relu(f(*args))).eval(), *given).before.graph
+        (node,) = (node for node in graph.nodes if operator_of(node) in candidates.by_op)
+        tile = candidates.registry.get(f"{operator_of(node)}.tile")()
+        assert len(tile.match(node).nodes) == 2
+        assert tile.match(node, training=True).nodes == (node,)
 
 
 def test_work_on_a_dynamic_length_is_absorbed_and_what_it_spares_counted_at_every_length(monkeypatch):
