@@ -81,7 +81,7 @@ def shared_prompt_steps(
         for name, skip in ((WITHOUT, ["share-prefix"]), (WITH, [])):
             options = {"passes": passes, "skip": skip, "report": _listener(remarks)}
             module = torch.compile(_copy(own_model), backend=_backend(), dynamic=False, options=options)
-            ways[name] = Way(_kept(step, module, _filled(handle, rows)), ways[DECLARED].kv_bytes)
+            ways[name] = Way(_kept(step, module, cache), ways[DECLARED].kv_bytes)
     order = [name for name in (STATIC, DEFAULT, DECLARED, WITHOUT, WITH) if name in ways]
     return SharedPromptSteps({name: ways[name] for name in order}, reference, left_out, remarks)
 
