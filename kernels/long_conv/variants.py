@@ -48,9 +48,7 @@ VARIANTS = (
     Variant("long_conv.gated.f16.1024", _forward(32, "f16")),
     Variant("long_conv.gated.f32.1024", _forward(32, "f32"), spill_bytes={"gfx942": 704}),
     Variant("long_conv.alone.bf16.1024", _ALONE),
-    Variant(
-        "long_conv.gelu_residual.bf16.1024", partial(forward, ConvTile(32, 32, 16, 32, 32, "bf16", turns=8), _GELU)
-    ),
+    Variant("long_conv.gelu_residual.bf16.1024", _GELU),
     Variant("long_conv.gated.bf16.4096", _forward(64, "bf16"), spill_bytes=_4096),
     Variant("long_conv.gated.f16.4096", _forward(64, "f16"), spill_bytes=_4096),
     Variant("long_conv.sparse.bf16.4096", _forward(64, "bf16", k2=16), spill_bytes={"sm_90": 136, "gfx942": 1792}),
