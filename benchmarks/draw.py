@@ -59,7 +59,8 @@ def shared_decode(record: dict[str, Any]) -> Any:
     right.set_title(f"prompt of {prompt} tokens", fontsize=12)
     handles, names = left.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=11, frameon=False, handlelength=3)
-    where = f"{record['device']}, {record['threads']} thread{'s' * (record['threads'] > 1)}, torch {record['versions']['torch']}"
+    threads = f"{record['threads']} thread{'s' * (record['threads'] > 1)}"
+    where = f"{record['device']}, {threads}, torch {record['versions']['torch']}"
     model = "Llama of 4 layers of 512, 64 tokens of its own in each row"
     figure.suptitle(f"Decoding after a shared prompt: {model}\n{where}; bars from slowest to fastest step", fontsize=12)
     return figure

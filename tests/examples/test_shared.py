@@ -72,14 +72,14 @@ def test_sixteen_beams_over_shared_states_are_those_of_plain_generate():
 
 @pytest.fixture(scope="module")
 def asked():
-    """Two answers wanted of each of three questions, in any order, with the model that is asked."""
-    prompt, questions, _ = shared_tree.counts(Characters(), 300, 3)
-    of = [question for question in range(3) for _ in range(2)]
-    random.Random(0).shuffle(of)
-    return llama(), [[*prompt, *questions[question]] for question in of]
+    """Two verdicts wanted on each of three reviews, in any order, with the model that is asked."""
+    prompt, written, _ = shared_tree.reviews(Characters(), 300, 3)
+    about = [review for review in range(3) for _ in range(2)]
+    random.Random(0).shuffle(about)
+    return llama(), [[*prompt, *written[review]] for review in about]
 
 
-def test_a_tree_of_questions_is_found_and_answers_come_in_the_order_of_the_batch(asked):
+def test_a_tree_of_reviews_is_found_and_answers_come_in_the_order_of_the_batch(asked):
     model, rows = asked
     expected = []
     for row in rows:
@@ -94,7 +94,7 @@ def test_a_tree_of_questions_is_found_and_answers_come_in_the_order_of_the_batch
     assert len({tuple(row) for row in expected}) > 1
 
 
-def test_the_answers_to_a_question_are_sampled_apart(asked):
+def test_the_answers_to_one_row_are_sampled_apart(asked):
     model, rows = asked
     import regraft
 
@@ -104,12 +104,12 @@ def test_the_answers_to_a_question_are_sampled_apart(asked):
     assert len({tuple(row) for row in found}) == len(rows)
 
 
-def test_a_question_asks_for_what_is_on_the_stall():
-    _, questions, answers = shared_tree.counts(Characters(), 10, 5)
-    for question, answer in zip(questions, answers, strict=True):
-        text = Characters().decode(question)
-        fruit = text.split("How many ")[1].split()[0]
-        assert f" {answer} {fruit}" in text
+def test_a_review_says_what_its_verdict_is():
+    _, written, meant = shared_tree.reviews(Characters(), 10, 9)
+    assert set(meant) == set(shared_tree.SAID)
+    for review, verdict in zip(written, meant, strict=True):
+        sentences = Characters().decode(review).split(": ", 1)[1].removesuffix("\nVerdict:")
+        assert all(sentence.strip(". ") in " ".join(shared_tree.SAID[verdict]) for sentence in sentences.split(". "))
 
 
 def test_bf16_is_no_farther_from_fp32_with_sharing():
