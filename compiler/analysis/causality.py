@@ -29,7 +29,10 @@ from .effects import is_random, mutated
 
 aten = torch.ops.aten
 
-STATEFUL = ("short_conv", "long_conv", "ssm_scan", "linear_attention", "attention", "delay", "cumsum")
+STATEFUL = (
+    *("short_conv", "long_conv", "ssm_scan", "ssm_scan_companion", "linear_attention", "attention"),
+    *("delay", "cumsum"),
+)
 """What remembers the past; ``delay`` is a pad by (n, -n) along time."""
 
 _VIEWS = {aten.view, aten.reshape, aten._unsafe_view, aten.unflatten, aten.flatten, aten.unsqueeze, aten.squeeze}
@@ -140,7 +143,7 @@ def _judge(node: fx.Node, facts: Causality) -> None:
         return
     name, target = _rule(node, facts)
     times = {time_of(leaf, facts.symbol) for leaf in pytree.tree_leaves(value_of(node)) if _is_tensor(leaf)}
-    if name in ("ssm_scan", "linear_attention"):
+    if name in ("ssm_scan", "ssm_scan_companion", "linear_attention"):
         # The other result is the state after the last position.
         times.discard(None)
     if len(times) != 1 or None in times:
@@ -354,6 +357,7 @@ _SEMANTIC: dict[str, Callable[[fx.Node, Causality], None]] = {
     "short_conv": _settled_but("u", at=-1),
     "long_conv": _long_conv,
     "ssm_scan": _recurrent("u", at=-1),
+    "ssm_scan_companion": _recurrent("u", at=-1),
     "linear_attention": _recurrent("q", "k", "v", at=-2),
     "attention": _attention,
 }

@@ -187,6 +187,12 @@ def _ssm_scan(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
     return sympy.Integer(0), 2 * elements(arg("u")) * (int(arg("chunk")) + 4 * size(arg("angle").shape[-1]))
 
 
+def _ssm_scan_companion(arg: Argument, out: Tensor) -> tuple[sympy.Expr, sympy.Expr]:
+    """Within chunks a product with the taps; a real state per order that each step is added to and read off."""
+    order = size(arg("denominator").shape[-1])
+    return sympy.Integer(0), 2 * elements(arg("u")) * (int(arg("chunk")) + 2 * order)
+
+
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -234,6 +240,7 @@ OTHERS: dict[tuple[str, str], Rule] = {
     ("regraft", "short_conv"): _short_conv,
     ("regraft", "linear_attention"): _linear_attention,
     ("regraft", "ssm_scan"): _ssm_scan,
+    ("regraft", "ssm_scan_companion"): _ssm_scan_companion,
     ("regraft", "shared_prefix_cat"): _per_element("suffix", 0),
 }
 """Operators with a rule of their own, by namespace and name."""

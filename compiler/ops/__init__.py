@@ -21,6 +21,7 @@ from .rotary import ROTARY
 from .shared_prefix import SHARED_PREFIX_CAT
 from .short_conv import SHORT_CONV
 from .ssm_scan import SSM_SCAN
+from .ssm_scan_companion import SSM_SCAN_COMPANION
 
 __all__ = ["NAMESPACE", "OPS", "SemanticOp", "is_semantic", "op_name"]
 
@@ -39,6 +40,7 @@ OPS: dict[str, SemanticOp] = {
         SHORT_CONV,
         LINEAR_ATTENTION,
         SSM_SCAN,
+        SSM_SCAN_COMPANION,
         SHARED_PREFIX_CAT,
     )
 }

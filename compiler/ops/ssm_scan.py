@@ -5,7 +5,8 @@ exp(log_radius + i angle) with residues R. Its filter has ``skip`` at lag 0 and 
 the modal form of Laughing Hyena (arXiv 2310.18780, section 3), where a conjugate pair of poles is one mode.
 
 Poles are logarithms, and never in less than fp32: rounded to bf16 they are off by more than 1 - |lambda|.
-A state-space model whose decay depends on the input (Mamba-2) is :mod:`.linear_attention`.
+A state-space model whose decay depends on the input (Mamba-2) is :mod:`.linear_attention`, one given as a rational
+function :mod:`.ssm_scan_companion`.
 """
 
 # Tensor.unflatten comes without types.

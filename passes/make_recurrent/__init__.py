@@ -5,14 +5,15 @@ takes C >= 1 positions from ``position`` on, the state, and the values that are 
 filters, cos and sin, positions). What :mod:`...compiler.analysis.causality` calls stateful becomes a function of
 :mod:`.pieces` with its state:
 
-=================  ====================================================================================
-short_conv, delay  the last inputs
-long_conv          all inputs and the outputs that are pending: :mod:`.exact_decode`
-ssm_scan           the modes
-linear_attention   the matrix
-attention          keys and values of all positions, in buffers of ``max_length``
-cumsum             the sum so far
-=================  ====================================================================================
+==================  ====================================================================================
+short_conv, delay   the last inputs
+long_conv           all inputs and the outputs that are pending: :mod:`.exact_decode`
+ssm_scan            the modes
+ssm_scan_companion  the last samples through the denominator
+linear_attention    the matrix
+attention           keys and values of all positions, in buffers of ``max_length``
+cumsum              the sum so far
+==================  ====================================================================================
 
 The program is captured with a symbolic batch and a symbolic length; see :func:`fix_filters` for passes that need the
 taps themselves.

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...compiler.ops.activation import ACTIVATIONS
+from ...compiler.ops.ssm_scan_companion import companion_step
 from .exact_decode import Tiling, convolve
 
 ops = torch.ops.regraft
@@ -86,6 +87,25 @@ def ssm_scan(
     pole_re, pole_im = pole_re.to(state.dtype), pole_im.to(state.dtype)
     state.copy_(torch.stack((re * pole_re - im * pole_im + x, re * pole_im + im * pole_re), -1))
     return (y.to(u.dtype),)
+
+
+def ssm_scan_companion(
+    u: Tensor,
+    denominator: Tensor,
+    numerator: Tensor,
+    skip: Tensor | None,
+    state: Tensor,
+    *,
+    chunk: int,
+) -> tuple[Tensor]:
+    """``state`` [B, H, d] is the state after the last position."""
+    if u.shape[-1] > 1:
+        y, after = ops.ssm_scan_companion(u, denominator, numerator, skip, state, chunk=chunk)
+    else:
+        y, after = companion_step(u.squeeze(-1).to(state.dtype), denominator, numerator, skip, state)
+        y = y.unsqueeze(-1).to(u.dtype)
+    state.copy_(after)
+    return (y,)
 
 
 def linear_attention(

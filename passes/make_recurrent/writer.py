@@ -234,6 +234,12 @@ class Writer:
         names = ("u", "log_radius", "angle", "residue_re", "residue_im", "skip")
         return pieces.ssm_scan, (*(operands[x] for x in names), state), {"chunk": call["chunk"]}
 
+    def _ssm_scan_companion(self, node: fx.Node, call: Any, operands: Any) -> Any:
+        after = value_of(node)[1]
+        state = self._slot(node, "state", after.shape, after.dtype)
+        names = ("u", "denominator", "numerator", "skip")
+        return pieces.ssm_scan_companion, (*(operands[x] for x in names), state), {"chunk": call["chunk"]}
+
     def _linear_attention(self, node: fx.Node, call: Any, operands: Any) -> Any:
         after = value_of(node)[1]
         state = self._slot(node, "state", after.shape, after.dtype)

@@ -84,6 +84,17 @@ class Modes(nn.Module):
         return torch.ops.regraft.ssm_scan(x.mT, *self.parts)[0].mT
 
 
+class Companion(nn.Module):
+    """A state-space model of two states a channel, as a rational function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ParameterList([0.4 * torch.rand(8, 2), torch.randn(8, 2), torch.randn(8)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.ops.regraft.ssm_scan_companion(x.mT, *self.parts)[0].mT
+
+
 class Stack(nn.Module):
     """Token and position embeddings, layers with residuals and norms, logits."""
 
@@ -125,6 +136,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "shift": lambda: Stack(Shift()),
     "retention": lambda: Stack(Retention()),
     "modes": lambda: Stack(Modes()),
+    "companion": lambda: Stack(Companion()),
     "hyena": lambda: hyena("hyena"),
     "multihyena": lambda: hyena("multihyena"),
     "h3": lambda: hyena("h3"),
