@@ -19,7 +19,7 @@ import sympy
 
 from . import ir
 from .functions import FUNCTIONS, REDUCTIONS
-from .index import Index
+from .index import FloorDiv, Index
 from .ir import AXES, Buffer, Program, Span, TileError, Value
 
 SMALLEST_DOT = 16
@@ -39,8 +39,8 @@ def verify(program: Program) -> None:
 def inside(program: Program, buffer: Buffer, dimension: int, coordinate: ir.Coordinate) -> bool:
     """Whether a span provably stays within its dimension, for every task, turn of a loop and size.
 
-    The span must be affine in the indices, with factors and steps that are not negative; each index is at most its
-    count less one.
+    An index that makes the last element larger is at most its count less one; names that the program defines stand for
+    their definitions, minima for each of their operands. Steps must not be negative.
     """
     if not isinstance(coordinate, Span):
         return not isinstance(coordinate, ir.Gather)
@@ -61,10 +61,31 @@ def inside(program: Program, buffer: Buffer, dimension: int, coordinate: ir.Coor
         return False
     for index, count in reversed(_indices(program)):
         factor = last.coeff(index)
-        if last.has(index) and (factor == 0 or not factor.is_nonnegative or (last - factor * index).has(index)):
-            return False
-        last = _plain(last.xreplace({index: count - 1}), known)
-    return bool(_plain(limit - 1 - last, known).is_nonnegative)
+        if factor.is_nonnegative and not sympy.expand(last - factor * index).has(index):
+            last = _plain(last.xreplace({index: count - 1}), known)
+    defined = {s.symbol: _plain(s.index, known) for s in ir.walk(program.body) if isinstance(s, ir.Define)}
+    return _at_most(last, _plain(limit - 1, known), defined)
+
+
+def _at_most(expression: Any, limit: Any, defined: Mapping[Any, Any]) -> bool:
+    """Whether an expression is provably at most another, by what can only make it larger."""
+    if (limit - expression).is_nonnegative:
+        return True
+    for atom in sorted(expression.atoms(sympy.Symbol, sympy.Min, FloorDiv), key=str):
+        factor = expression.coeff(atom)
+        rest = sympy.expand(expression - factor * atom)
+        if factor == 0 or not factor.is_nonnegative or rest.has(atom):
+            continue
+        larger: list[Any] = []
+        if atom in defined:
+            larger = [factor * defined[atom]]
+        elif isinstance(atom, sympy.Min):
+            larger = [factor * operand for operand in atom.args]
+        elif isinstance(atom, FloorDiv) and (times := sympy.cancel(factor / atom.args[1])).is_integer:
+            larger = [times * atom.args[0]]
+        if any(_at_most(sympy.expand(rest + bound), limit, defined) for bound in larger):
+            return True
+    return False
 
 
 def _known(program: Program) -> dict[Any, Any]:
@@ -82,8 +103,18 @@ def _plain(expression: Index, known: Mapping[Any, Any]) -> Any:
 
 def _indices(program: Program) -> list[tuple[Any, Any]]:
     """Every task and loop index with its upper end, outer ones first."""
-    loops = (statement for statement in ir.walk(program.body) if isinstance(statement, ir.Loop))
-    return [*program.tasks.axes, *((loop.index, loop.stop) for loop in loops)]
+    statements = list(ir.walk(program.body))
+    defined = {s.symbol: s.index for s in statements if isinstance(s, ir.Define)}
+    ends = ((s.index, _end(s, defined)) for s in statements if isinstance(s, ir.Loop))
+    return [*program.tasks.axes, *ends]
+
+
+def _end(loop: ir.Loop, defined: Mapping[Any, Any]) -> Any:
+    """Where a loop ends that turns at all: not at its start, so of two ends the other."""
+    end = defined.get(loop.stop, loop.stop)
+    if isinstance(end, sympy.Max) and loop.start in end.args:
+        return sympy.Max(*(operand for operand in end.args if operand != loop.start))
+    return loop.stop
 
 
 def _assigned(program: Program) -> set[str]:

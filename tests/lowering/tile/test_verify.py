@@ -203,6 +203,39 @@ def test_constants_and_the_counts_of_tasks_and_turns_are_used():
     assert not proved(lambda i, j, N, B: spans(i, (B, 4), (4, 64)), size=3 + 60 + 192)
 
 
+def bounded(end, *, start=0, within=None):
+    """Whether the tiles from ``start`` up to ``end(t, N, B, other)`` lie within N elements."""
+    t = Builder("probe", "")
+    (N, other), B = t.sizes("N", "OTHER"), t.constant("B", 16)
+    x, y = t.input("x", (N if within is None else within,), "f32"), t.output("y", (1,), "f32")
+    t.tasks(("i", 2))
+    first = t.define("first", start * floordiv(other, 3))
+    with t.loop("j", t.define("end", end(N, B, other, first)), start=first) as turn:
+        t.store(y, (0,), t.full((), 1.0))
+    return inside(t.program(), x, 0, span(turn.index * B, B))
+
+
+def test_tiles_up_to_a_number_rounded_down_are_inside():
+    assert bounded(lambda N, B, other, first: floordiv(N, B))
+    assert not bounded(lambda N, B, other, first: cdiv(N, B))
+    assert not bounded(lambda N, B, other, first: floordiv(N, 15))
+    assert not bounded(lambda N, B, other, first: floordiv(N, B), within=15)
+
+
+def test_one_operand_of_a_minimum_and_all_of_a_maximum_bound_what_is_read():
+    least, most = sympy.Min, sympy.Max
+    assert bounded(lambda N, B, other, first: floordiv(least(most(0, other - 3), N), B))
+    assert bounded(lambda N, B, other, first: least(other, floordiv(N, B)))
+    assert not bounded(lambda N, B, other, first: floordiv(least(other, 2 * N), B))
+    assert not bounded(lambda N, B, other, first: floordiv(most(other, N), B))
+
+
+def test_a_loop_that_may_end_at_its_start_has_no_turn_there():
+    most = sympy.Max
+    assert bounded(lambda N, B, other, first: most(first, floordiv(N, B)), start=1)
+    assert not bounded(lambda N, B, other, first: most(first + 1, floordiv(N, B)), start=1)
+
+
 def test_a_limit_before_the_end_is_always_kept():
     assert not proved(lambda i, j, N, B: span(0, B, limit=16), size=64)
     assert proved(lambda i, j, N, B: span(0, B, limit=64), size=64)
