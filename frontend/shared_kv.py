@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..compiler.errors import UsageError
 from ..kernels.attention.lse import attention_lse
+from ..kernels.merge_lse.outputs import merge_outputs
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def attend(
         out, lse = attention_lse(query, key.suffix, value.suffix, **options)
         outs.append(out)
         lses.append(lse)
-    return outs[0] if len(outs) == 1 else torch.ops.regraft.merge_lse(outs, lses)[0]
+    return merge_outputs(outs, lses)
 
 
 def group_sizes(part: Part, rows: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from regraft.compiler.ops.merge_lse import merge_lse
 from regraft.kernels.merge_lse.candidates import MergeLseTiles
 from regraft.kernels.merge_lse.op import merge_lse as tile_merge
 from regraft.kernels.merge_lse.op import merge_lse_backward
+from regraft.kernels.merge_lse.outputs import merge_outputs
 from regraft.kernels.merge_lse.program import Parts, backward, forward
 from regraft.lowering.candidates import call_with
 from regraft.lowering.targets import target_for
@@ -102,3 +103,14 @@ def test_what_the_candidate_declines_has_a_code(shape: tuple[int, ...], dtype: t
     decline = MergeLseTiles().supports(call, target_for("sm_90"))
     assert decline is not None
     assert decline.code == code
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_output_alone_is_the_same(count: int, dtype: torch.dtype) -> None:
+    outs, lses = parts(count, 5, 24)
+    outs = [out.to(dtype) for out in outs]
+    lses = [lse.to(torch.promote_types(dtype, torch.float32)) for lse in lses]
+    expected, found = merge_lse(outs, lses)[0], merge_outputs(outs, lses)
+    torch.testing.assert_close(found, expected)
+    assert not found[:, :, 0].any(), "a row that is empty in every part"
