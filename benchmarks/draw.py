@@ -60,7 +60,7 @@ def shared_decode(record: dict[str, Any]) -> Any:
     handles, names = left.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=11, frameon=False, handlelength=3)
     threads = f"{record['threads']} thread{'s' * (record['threads'] > 1)}"
-    where = f"{record['device']}, {threads}, torch {record['versions']['torch']}"
+    where = f"{record['device']}, {threads}, {points[0]['dtype']}, torch {record['versions']['torch']}"
     model = "Llama of 4 layers of 512, 64 tokens of its own in each row"
     figure.suptitle(f"Decoding after a shared prompt: {model}\n{where}; bars from slowest to fastest step", fontsize=12)
     return figure
@@ -70,9 +70,12 @@ def save(figure: Any, path: Path) -> None:
     """Write a picture by one rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    # Neither date nor version of matplotlib, so that equal results give equal files.
-    figure.savefig(temporary, format="png", dpi=160, metadata={"Software": None})
-    os.replace(temporary, path)
+    try:
+        # Without the version of matplotlib, so that equal results give equal files.
+        figure.savefig(temporary, format="png", dpi=160, metadata={"Software": None})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _lines(axes: Any, points: list[dict[str, Any]], axis: str) -> None:

@@ -46,9 +46,10 @@ def step(prompt: int, batch: int, device: str, seconds: float, compiled: bool) -
 
     torch.manual_seed(0)
     model: Any = LlamaForCausalLM(LlamaConfig(**SHAPE, max_position_embeddings=prompt + SUFFIX + 2)).eval()
-    model.to(device, torch.bfloat16 if device == "cuda" else torch.float32)
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    model.to(device, dtype)
     steps = shared_prompt_steps(model, prompt, batch, SUFFIX, compiled=compiled)
-    sizes = {"prompt": prompt, "batch": batch}
+    sizes = {"prompt": prompt, "batch": batch, "dtype": str(dtype).removeprefix("torch.")}
     case = f"prompt {prompt}, batch {batch}, suffix {SUFFIX}"
     notes = {name: {**sizes, "kv_mb": way.kv_bytes / 1e6} for name, way in steps.ways.items()}
     rows = compare(
