@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ import torch
 from ..compiler.analysis.effects import ENTER_AUTOCAST, Effects, effects
 from ..compiler.passes import PassContext
 from ..compiler.program import Program, value_of
-from ..compiler.rules import Decline, illegal
+from ..compiler.rules import Decline, Match, illegal
 from ..compiler.sites import Site, sites
 from .candidates import GPUS, REFERENCE, Call, Candidate, Candidates, Config, Reference, call_of, operator_of
 from .costs import Entry, key_of, look_up
@@ -85,12 +85,12 @@ def select(program: Program, ctx: PassContext, candidates: Candidates, *, margin
             continue
         circumstances = {"compiled": ctx.compiled, "training": program.training, "autocast": site.module in autocast}
         call = call_of(site.node, **circumstances)
-        spared = {each.name: each.spared_bytes(each.match(site.node, training=program.training))
-                  for each in candidates.of(call.op, target.kind)}  # fmt: skip
+        legal = functools.partial(_legal, node=site.node, facts=facts[site.module], training=program.training)
+        spared = {each.name: each.spared_bytes(legal(each)) for each in candidates.of(call.op, target.kind)}
         key = (call.key, *map(str, spared.values()))
         if key not in decisions:
             decisions[key] = decide(call, target, candidates, ranges=program.ranges, margin=margin, spared=spared)
-        _carry_out(decisions[key], site, facts[site.module], ctx, training=program.training)
+        _carry_out(decisions[key], site, facts[site.module], ctx, legal)
 
 
 def decide(
@@ -184,10 +184,18 @@ class _Question:
         return Price(candidate, allowed[0], max(estimate.seconds - credit, 0.0), False)
 
 
-def _carry_out(decision: Decision, site: Site, facts: Effects, ctx: PassContext, *, training: bool) -> None:
+def _legal(candidate: Candidate, *, node: torch.fx.Node, facts: Effects, training: bool) -> Match:
+    """What a candidate computes: with what it absorbs, if that may be moved to one place, else the least it can."""
+    match = candidate.match(node, training=training)
+    return match if illegal(match, facts, shared_interior=False) is None else candidate.match(node, training=True)
+
+
+def _carry_out(
+    decision: Decision, site: Site, facts: Effects, ctx: PassContext, legal: Callable[[Candidate], Match]
+) -> None:
     best, reference = decision.best, decision.reference
     if decision.chosen is not None and best is not None and reference is not None:
-        match = best.candidate.match(site.node, training=training)
+        match = legal(best.candidate)
         decline = illegal(match, facts, shared_interior=False)
         if decline is None:
             absorbed = best.candidate.absorbed(match)

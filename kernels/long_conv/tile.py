@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -135,9 +135,15 @@ class _LongConv(Absorbing):
         busy = fft_conv_seconds(pairs, channels, factors, target, call.dtype, outer=0)
         return Estimate(floor + busy, 16.0 * pairs * channels * size * sum(factors), moved, floor)
 
+    def configured(self, call: Call, config: Config) -> Transform:
+        """How a configuration transforms the call: it tells what a call in a graph does not, if it is for gradients."""
+        factors = tuple(config[name] for name in ("block_n0", "block_n1", "block_n2") if name in config)
+        found = self.transform(call)
+        return found if found.blocks.factors == factors else self.transform(replace(call, training=not call.training))
+
     def constants(self, call: Call, config: Config) -> tuple[Tensor, ...]:
         """Roots of unity and twiddle."""
-        return roots(self.transform(call).blocks, call["u"].dtype, call["u"].device)
+        return roots(self.configured(call, config).blocks, call["u"].dtype, call["u"].device)
 
     def run(self, call: Call, config: Config, *constants: Tensor) -> Tensor:
         """The kernel operator over sequences [B, H, L]."""
@@ -165,7 +171,7 @@ class _LongConv(Absorbing):
         """Of the operators: u, spectrum, skip and gates; length, blocks, paired, turns and warps."""
         from .op import blocks_text
 
-        u, transform = call["u"], self.transform(call)
+        u, transform = call["u"], self.configured(call, config)
         channels, length = u.shape[-2], call.arguments.get("length", u.shape[-1])
         k_f = self.filter_spectrum(call, transform)
         if transform.period:
@@ -234,8 +240,8 @@ class LongConvSpectrumTile(_LongConv):
 
 def _circular(call: Call, period: int, length: int, outputs: int) -> Transform:
     """At the period itself where a tile has it, else where all lags between inputs and outputs fit."""
-    if period >= SMALLEST and period & (period - 1) == 0:
-        return Transform(_factored(call, period))
+    if period >= SMALLEST and (blocks := _factored(call, period)).size == period:
+        return Transform(blocks)
     return Transform(_factored(call, length + outputs - 1), period)
 
 
@@ -254,6 +260,8 @@ def _factored(call: Call, size: int) -> SpectrumBlocks:
     bits = (max(size, SMALLEST) - 1).bit_length()
     outer: tuple[int, ...] = ()
     if 1 << bits > _one_program(call):
+        # Three stages have no fewer points than this.
+        bits = max(bits, (SIDES[0] ** 3).bit_length() - 1)
         outer = (max(SIDES[0], (1 << bits) // _inner(1 << bits)),)
     bits -= sum(n0.bit_length() - 1 for n0 in outer)
     factors = (*outer, 1 << (bits - bits // 2), 1 << (bits // 2))

@@ -218,6 +218,17 @@ def test_work_behind_a_long_convolution_is_absorbed(select, work, types, told):
     assert found.count("regraft_tile.long_conv_epilogue") == bool(told)
 
 
+def test_what_may_not_be_moved_leaves_the_kernel_without_it(select):
+    def written(x, w, r):
+        y = F.relu(F.linear(x, w))
+        x.mul_(2)
+        return y + r
+
+    found = select(written, X, W, Y, gradients=False)
+    assert absorbed(found) == ""
+    assert found.count("regraft_tile.matmul") == 1
+
+
 class Gated(nn.Module):
     """A block with gated attention and a feed-forward part."""
 

@@ -96,6 +96,7 @@ def test_a_target_with_little_shared_memory_keeps_the_fft():
     [
         (2048, torch.float16, False, (64, 64)),
         (2048, torch.float16, True, (16, 16, 16)),
+        (700, torch.float32, True, (16, 16, 16)),
         (1024, torch.float32, False, (64, 32)),
         (1025, torch.float32, False, (16, 16, 16)),
         (4096, torch.bfloat16, False, (16, 32, 16)),
@@ -110,6 +111,17 @@ def test_what_one_program_does_not_hold_gets_an_outer_stage(length, dtype, train
     call = call_with(LONG_CONV, u, k, training=training)
     assert LongConvTile().supports(call, H100) is None
     assert LongConvTile().transform(call).blocks.factors == factors
+
+
+def test_a_configuration_for_gradients_is_kept_where_the_call_does_not_tell_of_them():
+    call = call_with(LONG_CONV, normal(2, 3, 700), normal(3, 700))
+    training = dataclasses.replace(call, training=True)
+    config = LongConvTile().configs(training, H100)[0]
+    assert "block_n0" in config
+    tables = [LongConvTile().constants(each, config) for each in (call, training)]
+    assert [len(table) for table in tables[0]] == [len(table) for table in tables[1]]
+    made = LongConvTile().run(call, config, *tables[0])
+    assert relative_error(made, call.target(**call.arguments)) < 1e-6
 
 
 def test_with_gradients_the_outer_stage_ends_earlier():
