@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..compiler.errors import UsageError
 from ..compiler.remarks import Remark
-from .prefix_model import check_length
+from .prefix_model import check_length, check_model
 from .shared_prefix import SharedPrefix, share_prefix
 
 STATIC = "transformers, static cache"
@@ -62,15 +62,16 @@ def shared_prompt_steps(
     """
     if min(prompt, batch, suffix) < 1:
         raise UsageError(f"a prompt of {prompt}, a batch of {batch} and {suffix} own tokens must each be at least 1")
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        raise UsageError(f"{type(model).__name__} is no decoder", hint="a shared prompt is that of a causal model")
+    check_model(model)
     own_model = _copy(model)
     draw = torch.Generator().manual_seed(seed)
     size = model.config.get_text_config(decoder=True).vocab_size
     ids = torch.randint(size, (1, prompt), generator=draw).to(model.device)
     rows = torch.randint(size, (batch, suffix + 1), generator=draw).to(model.device)
-    handle = share_prefix(own_model, ids)
     check_length(model, prompt + suffix + 1)
-    if not isinstance(handle, SharedPrefix):
-        raise UsageError(f"{type(model).__name__} is no decoder", hint="a shared prompt is that of a causal model")
+    handle: SharedPrefix = share_prefix(own_model, ids)
     with torch.no_grad():
         reference = model(torch.cat([ids, rows[-1:]], 1), use_cache=False, logits_to_keep=1).logits[-1, -1]
     cache = _filled(handle, rows)
@@ -123,7 +124,8 @@ def _kept(step: _Step, model: Any, cache: Any) -> Callable[[], Tensor]:
 
 def _rivals(step: _Step, model: Any, handle: SharedPrefix, own: Any, ways: dict[str, Way]) -> dict[str, str]:
     """Add the caches of transformers where they fit; gives why they do not."""
-    from transformers import DynamicCache, StaticCache
+    from transformers import DynamicCache
+    from transformers.cache_utils import Cache, StaticLayer
 
     batch, length = len(step.ids), step.position
     whole = (handle.nbytes // handle.levels[0].length) * (length + 1) * batch
@@ -135,7 +137,8 @@ def _rivals(step: _Step, model: Any, handle: SharedPrefix, own: Any, ways: dict[
             left_out[name] = f"needs {needed / 1e9:.1f} GB for keys and values, {free / 1e9:.1f} GB are free"
     if STATIC in left_out:
         return left_out
-    static: Any = StaticCache(config=model.config, max_cache_len=length + 1)
+    # As StaticCache, but for the layers of a sliding window, which covers all positions here.
+    static: Any = Cache(layers=[StaticLayer(length + 1) for _ in own.layers])
     default: Any = DynamicCache()
     level = handle.levels[0]
     for at, (layer, suffix) in enumerate(zip(static.layers, own.layers, strict=True)):

@@ -20,6 +20,28 @@ def encoder():
     sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
     return transformers.BertModel(transformers.BertConfig(vocab_size=50, **sizes)).eval()
 """
+ZOO = """
+import torch
+import transformers
+
+SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 97}
+
+
+def mistral():
+    torch.manual_seed(0)
+    config = transformers.MistralConfig(num_key_value_heads=2, sliding_window=50, **SIZES)
+    return transformers.MistralForCausalLM(config).eval()
+
+
+def gpt2():
+    torch.manual_seed(0)
+    return transformers.GPT2LMHeadModel(transformers.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=97)).eval()
+
+
+def t5():
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 1, "num_heads": 2, "vocab_size": 97}
+    return transformers.T5ForConditionalGeneration(transformers.T5Config(**sizes)).eval()
+"""
 PER_TOKEN = 2 * 2 * 16 * 4  # keys and values, heads, width, bytes
 
 
@@ -55,6 +77,24 @@ def test_a_table_says_what_it_compares_with(regraft, llama):
     assert "compiled" not in ran.out
     assert "prompt 5, batch 3, suffix 2" in ran.out
     assert "speed-up: over transformers, static cache" in ran.out
+
+
+@pytest.mark.parametrize("name", ["gpt2", "mistral"])
+def test_learned_positions_and_sliding_windows_agree_too(regraft, tmp_path, name):
+    path = tmp_path / "zoo.py"
+    path.write_text(ZOO)
+    sizes = ("--shared-prompt", 40, "--batch", 3, "--suffix", 5)
+    found = regraft("bench", f"{path}:{name}", *sizes, "--seconds", 0, "--eager", "--json").json
+    assert len(found["timings"]) == 3
+    assert all(timing["match"] < 1e-5 for timing in found["timings"])
+
+
+def test_an_encoder_decoder_is_refused(regraft, tmp_path):
+    path = tmp_path / "zoo.py"
+    path.write_text(ZOO)
+    ran = regraft("bench", f"{path}:t5", "--shared-prompt", 9)
+    assert ran.code == 2
+    assert "T5ForConditionalGeneration is no decoder" in ran.err
 
 
 def test_what_does_not_fit_is_left_out_and_named(regraft, llama, monkeypatch):
