@@ -56,14 +56,14 @@ class Absorbed:
         ``apart``: Inductor leaves the call to a library, whose result its code reads from memory. Otherwise it fuses
         the call with all pointwise work, and a kernel can only lose by what it does not absorb.
         """
-        result = self.views[-1] if self.views else self.source
+        result, before = self.views[-1] if self.views else self.source, severed_bytes(self.nodes, self.nodes)
         outside = {output: [user for user in output.users if user not in self.nodes] for output in self.outputs}
         fused = [output for output, users in outside.items() if users and all(map(pointwise, users))]
         if not apart:
-            return -sum(map(_round_trip, fused))
+            return -sum(map(_round_trip, fused)) - before
         if not self.nodes or result is None:
             return 0
-        cut = sum(_round_trip(output) for output in fused if output is not result)
+        cut = before + sum(_round_trip(output) for output in fused if output is not result)
         if result not in outside:
             return _round_trip(result) - cut
         # What others read has to be written; what Inductor's code reads is read once, for all of it.
@@ -74,8 +74,7 @@ class Absorbed:
         if not self.nodes:
             return 0
         beside = [node for name, node in self.extras if name.startswith("full")]
-        leaves = beside if self.source is None else [self.source, *beside]
-        cut = sum(_round_trip(leaf) for leaf in leaves if pointwise(leaf) and {*leaf.users} <= {*self.nodes})
+        cut = severed_bytes(self.nodes, self.nodes)
         return _round_trip(self.outputs[0]) - cut - (times - 1) * sum(_round_trip(node) // 2 for node in beside)
 
 
@@ -130,6 +129,12 @@ def prologue(operand: fx.Node, consumer: fx.Node, *, most_extras: int = 2) -> Ab
 def pointwise(node: fx.Node) -> bool:
     """Whether Inductor fuses a call with the pointwise work that it feeds and that feeds it."""
     return node.op == "call_function" and is_operator(node.target) and torch.Tag.pointwise in node.target.tags
+
+
+def severed_bytes(nodes: Sequence[fx.Node], inside: Sequence[fx.Node]) -> int:
+    """Of what some calls read, what Inductor would have fused with them: pointwise, and only for those ``inside``."""
+    sources = {source: None for node in nodes for source in node.all_input_nodes if source not in inside}
+    return sum(_round_trip(source) for source in sources if pointwise(source) and {*source.users} <= {*inside})
 
 
 def _none(call: fx.Node) -> Absorbed:

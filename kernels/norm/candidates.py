@@ -20,7 +20,7 @@ from ...compiler.program import tensor_of
 from ...compiler.rewriter import Edit
 from ...compiler.rules import Decline, Match
 from ...compiler.values import same_type
-from ...lowering.absorb import Absorbed
+from ...lowering.absorb import Absorbed, severed_bytes
 from ...lowering.absorbing import Absorbing, Epilogue
 from ...lowering.candidates import Call, Config, Estimate, Reference, traffic
 from ...lowering.targets import Target
@@ -93,6 +93,12 @@ class RmsNormTile(Absorbing):
     def absorbed(self, match: Match) -> str:
         """The sum and the chain."""
         return " and ".join(filter(None, ("the sum before it" * ("sum" in match.bindings), super().absorbed(match))))
+
+    def spared_bytes(self, match: Match) -> int:
+        """Less than nothing: Inductor fuses a norm with what makes its operands, too."""
+        work: Absorbed = match["work"]
+        own = [node for node in match.nodes if node not in work.nodes]
+        return super().spared_bytes(match) - severed_bytes(own, match.nodes)
 
     def rewrite(self, match: Match, edit: Edit, config: Config) -> fx.Node:
         """One call, whose last result replaces the sum."""

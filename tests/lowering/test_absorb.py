@@ -171,6 +171,9 @@ def test_what_inductor_fuses_with_a_norm_and_the_kernel_does_not_counts_against_
     assert spared(lambda x, w: RMS(x, w) * 2, X, ROW) == 0
     assert spared(lambda x, w: RMS(x, w).pow(3), X, ROW) == -2 * 4 * 3 * 5 * 16
     assert spared(lambda x, w, m: F.linear(RMS(x, w), m), X, ROW, W) == 0
+    assert spared(lambda x, w: RMS(x.sin(), w), X, ROW) == -2 * 4 * 3 * 5 * 16
+    assert spared(lambda x, r, w: RMS(x + r, w), X, X, ROW) == 0
+    assert spared(lambda x, w, g: RMS(x, w) * g.pow(3), X, ROW, X) == -2 * 4 * 3 * 5 * 16
 
 
 ATTENTION = torch.ops.regraft.attention

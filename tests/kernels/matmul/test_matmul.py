@@ -16,8 +16,9 @@ ODD = st.sampled_from((1, 3, 17, 33, 63))
 
 
 def operands(m: int, n: int, k: int, *, weight: bool = False) -> tuple[Tensor, Tensor]:
+    """Numbers that fp16 and bf16 hold exactly: a lone sum of products that cancel would show how they are rounded."""
     generator = torch.Generator().manual_seed(m * n * k)
-    a, b = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((m, k), (k, n)))
+    a, b = (torch.randn(shape, generator=generator).bfloat16().double() for shape in ((m, k), (k, n)))
     return a, b.mT.contiguous() if weight else b
 
 
