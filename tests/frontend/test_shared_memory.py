@@ -99,6 +99,7 @@ def measured(script, **given):
 
 
 # A constant beside the keys and values: activations of all rows' own tokens, and what an allocator keeps.
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "constant"), [(DECODE, 32 << 20), (PASS, 8 << 20)], ids=["declared", "proved"])
 def test_the_peak_is_that_of_the_split_keys_and_values(script, constant):
     shared = measured(script, joined=False, **SMALL)
