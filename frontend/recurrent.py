@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 from ..compiler.errors import UnsupportedModelError, UsageError
 from ..compiler.passes import Pass
 from ..compiler.program import fake_of, tensor_of
-from ..passes.make_recurrent import Recurrence, fix_filters, make_recurrent
+from ..passes.make_recurrent import Derived, Recurrence, fix_filters, make_recurrent
 from ..passes.make_recurrent.exact_decode import close_blocks
 from .capture import Inputs, arguments, capture, named_weights
 from .rewrite import parse_pipeline
@@ -92,6 +92,7 @@ class Recurrent(nn.Module):
         self._out_spec, self._time, self._rank = out_spec, time, rank
         self._body = derived.body if options is None else torch.compile(derived.body, **options)
         self._spectra: dict[str, dict[int, Tensor]] = {}
+        self._computed: dict[str, tuple[Any, Tensor]] = {}
         for name, value in derived.known.items():
             if isinstance(value, Tensor):
                 self.register_buffer(f"known_{name}", value, persistent=False)
@@ -200,25 +201,37 @@ class Recurrent(nn.Module):
 
     def _known(self) -> list[Tensor]:
         weights = named_weights(self.model)
-        return [
-            weights[value] if isinstance(value, str) else self.get_buffer(f"known_{name}")
-            for name, value in self.derived.known.items()
-        ]
+        known: dict[str, Tensor] = {}
+        for name, value in self.derived.known.items():
+            if isinstance(value, Derived):
+                known[name] = self._compute(name, value, [known[source] for source in value.of])
+            else:
+                known[name] = weights[value] if isinstance(value, str) else self.get_buffer(f"known_{name}")
+        return list(known.values())
+
+    def _compute(self, name: str, value: Derived, sources: list[Tensor]) -> Tensor:
+        """A derived value, kept until one of its sources is another tensor or has been written to."""
+        key = [(id(source), source.data_ptr(), source._version) for source in sources]
+        if name not in self._computed or self._computed[name][0] != key:
+            with torch.no_grad():
+                self._computed[name] = (key, value.function(*sources))
+        return self._computed[name][1]
 
     def _weight_versions(self) -> list[int]:
         return [tensor._version for tensor in named_weights(self.model).values()]
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Moving keeps the dtypes of what was computed from the weights: poles and filters are not rounded."""
-        kept = {name: buffer.dtype for name, buffer in self.named_buffers(recurse=False)}
-        super()._apply(fn, recurse)
-        for name, dtype in kept.items():
-            if self.get_buffer(name).dtype != dtype:
+        """Moves to another device; a cast is refused before anything is rounded, poles and filters above all."""
+        for name, tensor in (*self.named_parameters(), *self.named_buffers()):
+            cast = fn(tensor.new_empty(0)).dtype
+            if cast != tensor.dtype:
                 raise UsageError(
-                    f"{name} cannot be cast to {self.get_buffer(name).dtype}",
+                    f"{name} cannot be cast to {cast}",
                     hint="cast the model before calling regraft.recurrent(model, ...)",
                 )
+        super()._apply(fn, recurse)
         self._spectra.clear()
+        self._computed.clear()
         self._versions = self._weight_versions()
         return self
 

@@ -135,7 +135,10 @@ def _behind(k: Tensor, size: int) -> Tensor:
 
 def _apply(x: Tensor, k_f: Tensor, skip: Tensor | None, post_gate: Tensor | None, size: int, length: int) -> Tensor:
     h = x.to(k_f.real.dtype)
-    y = torch.fft.irfft(torch.fft.rfft(h, n=size) * k_f, n=size)[..., :length]
+    if known(x.numel() == 0):
+        y = h[..., :length] * k_f.real[..., :1]  # MKL has no transform of nothing; of the right shape, and empty
+    else:
+        y = torch.fft.irfft(torch.fft.rfft(h, n=size) * k_f, n=size)[..., :length]
     if skip is not None:
         y = y + h[..., :length] * skip.to(h.dtype).unsqueeze(-1)
     y = y.to(x.dtype)

@@ -14,13 +14,14 @@ from .registry import Call, declare, known, require
 def shared_prefix_cat(prefix: Tensor, suffix: Tensor, dim: int) -> Tensor:
     """Each group's prefix before the suffix of each of its rows: [B, .., P + S, ..].
 
-    Raises ``ValueError`` when ranks or dtypes differ, ``dim`` is the batch or no dimension, or G does not divide B.
+    Raises ``ValueError`` when ranks or dtypes differ, ``dim`` is the batch or no dimension, or B is no multiple of G > 0.
     """
     rank = suffix.dim()
     name, (groups, rows) = "shared_prefix_cat", (prefix.shape[0], suffix.shape[0])
     require(name, "prefix", prefix.dim() == rank, f"of suffix's rank {rank}", f"rank {prefix.dim()}")
     require(name, "prefix", prefix.dtype == suffix.dtype, f"of suffix's dtype {suffix.dtype}", prefix.dtype)
     require(name, "dim", -rank <= dim < rank and dim % rank != 0, "a dimension other than the batch", dim)
+    require(name, "prefix", not known(groups == 0), "of at least one group", groups)
     require(name, "the batch", not known(rows % groups != 0), f"a multiple of the {groups} groups", rows)
     copies = prefix.unsqueeze(1).expand(-1, rows // groups, *prefix.shape[1:]).flatten(0, 1)
     return torch.cat([copies, suffix], dim)

@@ -33,9 +33,9 @@ from ...compiler.program import Input, InputKind, Program, fake_of
 from ...compiler.rewriter import Edit
 from .exact_decode import Tiling
 from .known import Known
-from .writer import Bank, Recurrence, Slot, Writer
+from .writer import Bank, Derived, Recurrence, Slot, Writer
 
-__all__ = ["Bank", "Recurrence", "Slot", "fix_filters", "make_recurrent"]
+__all__ = ["Bank", "Derived", "Recurrence", "Slot", "fix_filters", "make_recurrent"]
 
 
 def fix_filters(program: Program, source: fx.Node, time: int, max_length: int) -> None:

@@ -69,11 +69,12 @@ def ssm_scan(
     residue_re: Tensor,
     residue_im: Tensor,
     skip: Tensor | None,
+    pole: Tensor,
     state: Tensor,
     *,
     chunk: int,
 ) -> tuple[Tensor]:
-    """``state`` [B, H, N, 2] is the state after the last position."""
+    """``state`` [B, H, N, 2] is the state after the last position; ``pole`` is what :func:`poles` gives."""
     if u.shape[-1] > 1:
         y, after = ops.ssm_scan(u, log_radius, angle, residue_re, residue_im, skip, state, chunk=chunk)
         state.copy_(after)
@@ -82,11 +83,15 @@ def ssm_scan(
     x = u.to(state.dtype)
     y = (re * residue_re - im * residue_im).sum(-1, keepdim=True)
     y = y if skip is None else y + x * skip.unsqueeze(-1)
-    radius = log_radius.double().exp()
-    pole_re, pole_im = (radius * turned for turned in (angle.double().cos(), angle.double().sin()))
-    pole_re, pole_im = pole_re.to(state.dtype), pole_im.to(state.dtype)
+    pole_re, pole_im = pole.to(state.dtype)
     state.copy_(torch.stack((re * pole_re - im * pole_im + x, re * pole_im + im * pole_re), -1))
     return (y.to(u.dtype),)
+
+
+def poles(log_radius: Tensor, angle: Tensor) -> Tensor:
+    """Real and imaginary parts [2, H, N] of the poles that these are the logarithms of."""
+    radius, angle = log_radius.double().exp(), angle.double()
+    return torch.stack((radius * angle.cos(), radius * angle.sin())).to(log_radius.dtype)
 
 
 def ssm_scan_companion(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,15 @@ class Bank:
         return self.sites[0]
 
 
+@dataclass(frozen=True)
+class Derived:
+    """A value that is computed from others that are known, again whenever one of them changes."""
+
+    function: Callable[..., Tensor]
+    of: tuple[str, ...]
+    """Their placeholders."""
+
+
 @dataclass
 class Recurrence:
     """What :func:`make_recurrent` derives. ``body(chunk, position, *slots, *known)`` gives the flat outputs."""
@@ -56,8 +66,8 @@ class Recurrence:
     slots: list[Slot]
     banks: dict[str, Bank]
     """By name; its slots are ``<name>.history`` and ``<name>.pending``, its taps the known value ``<name>.taps``."""
-    known: dict[str, Tensor | str]
-    """By placeholder: a tensor, or the FQN of a weight of the model."""
+    known: dict[str, Tensor | str | Derived]
+    """By placeholder: a tensor, the FQN of a weight of the model, or what is computed from those before it."""
     batch: Any
     """The symbol of the batch in the shapes of slots."""
     tiling: Tiling
@@ -82,7 +92,7 @@ class Writer:
         self.slots: list[Slot] = []
         self.banks: dict[str, Bank] = {}
         self.slot_nodes: dict[str, fx.Node] = {}
-        self.known: dict[str, Tensor | str] = {}
+        self.known: dict[str, Tensor | str | Derived] = {}
         self.known_nodes: dict[Any, fx.Node] = {}
         self.count: fx.Node | None = None
 
@@ -168,7 +178,7 @@ class Writer:
             self.known_nodes[node] = self._add_known(node.name, fqn or self.values.value(node))
         return self.known_nodes[node]
 
-    def _add_known(self, name: str, value: Tensor | str) -> fx.Node:
+    def _add_known(self, name: str, value: Tensor | str | Derived) -> fx.Node:
         with self.graph.inserting_after(self.position):
             placeholder = self.graph.placeholder(name)
         self.known_nodes[placeholder.name] = placeholder
@@ -232,7 +242,9 @@ class Writer:
         after = value_of(node)[1]
         state = self._slot(node, "state", after.shape, after.dtype)
         names = ("u", "log_radius", "angle", "residue_re", "residue_im", "skip")
-        return pieces.ssm_scan, (*(operands[x] for x in names), state), {"chunk": call["chunk"]}
+        logarithms = tuple(operands[x].name for x in ("log_radius", "angle"))
+        pole = self._add_known(f"{node.name}_pole", Derived(pieces.poles, logarithms))
+        return pieces.ssm_scan, (*(operands[x] for x in names), pole, state), {"chunk": call["chunk"]}
 
     def _ssm_scan_companion(self, node: fx.Node, call: Any, operands: Any) -> Any:
         after = value_of(node)[1]

@@ -95,6 +95,18 @@ class Companion(nn.Module):
         return torch.ops.regraft.ssm_scan_companion(x.mT, *self.parts)[0].mT
 
 
+class Decays(nn.Module):
+    """A long convolution with two slow exponentials a channel, whose poles 8 bits would not tell from 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        decays = torch.arange(LENGTH)[None] * torch.tensor([[-0.002], [-0.03]])
+        self.taps = nn.Parameter(torch.rand(8, 2) @ decays.exp() / 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.ops.regraft.long_conv(x.mT, self.taps[:, : x.shape[1]]).mT
+
+
 class Stack(nn.Module):
     """Token and position embeddings, layers with residuals and norms, logits."""
 
@@ -344,6 +356,46 @@ def test_weights_that_have_changed_are_noticed() -> None:
         model.layers[0].taps.mul_(2)
     with pytest.raises(UsageError, match="changed"):
         module.init_state()
+
+
+def test_poles_are_exponentiated_once_and_again_when_they_change() -> None:
+    model = Stack(Modes()).eval().requires_grad_(False)
+    module = regraft.recurrent(model, (IDS,))
+    _, state = module.prefill(IDS[:, :9])
+    (name,) = module._computed
+    before = module._computed[name][1]
+    module.step(IDS[:, 9], state.clone())
+    assert module._computed[name][1] is before
+    model.layers[0].parts[0].mul_(3)
+    module.step(IDS[:, 9], state)
+    torch.testing.assert_close(module._computed[name][1].norm(dim=0), before.norm(dim=0) ** 3)
+
+
+@pytest.mark.parametrize("cast", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_cast_is_refused_before_poles_and_weights_are_rounded(cast: torch.dtype) -> None:
+    module = regraft.recurrent(made("hyena"), (IDS,), max_length=96, passes="distill-ssm{tol=0.5}")
+    before = {name: x.clone() for name, x in (*module.named_parameters(), *module.named_buffers())}
+    with pytest.raises(UsageError, match="cast the model before"):
+        module.to(cast)
+    for name, x in (*module.named_parameters(), *module.named_buffers()):
+        assert x.dtype == before[name].dtype
+        assert torch.equal(x, before[name])
+    run(module.to("cpu"), IDS[:, :9], [5])
+
+
+@pytest.mark.parametrize("cast", [torch.bfloat16, torch.float16])
+def test_a_model_that_was_cast_steps_with_poles_in_single_precision(cast: torch.dtype) -> None:
+    model = Stack(Decays()).eval().requires_grad_(False).to(cast)
+    module = regraft.recurrent(model, (IDS,), passes="distill-ssm{order=4}")
+    poles = [x for x, _ in module.derived.known.items() if x.endswith("_pole")]
+    assert poles
+    whole, state = module.prefill(IDS)
+    assert {module._computed[name][1].dtype for name in poles} == {torch.float32}
+    assert all(x.dtype == torch.float32 for name, x in state.tensors.items() if "ssm_scan" in name)
+    stepped = run(module, IDS, [7])
+    assert whole.dtype == cast
+    allowed = 4 * torch.finfo(cast).eps
+    assert (stepped - whole).float().norm() / whole.float().norm() < allowed
 
 
 def test_a_model_in_training_mode_is_refused() -> None:

@@ -141,6 +141,27 @@ def test_works_on_fake_tensors_with_the_true_metadata(op, args, kwargs):
 
 
 @every_call
+def test_an_empty_batch_gives_an_empty_result(op, args, kwargs):
+    """Every argument with a row for each of the batch is cut; of shared prefixes one is left."""
+    whole = outputs(op.overload(*args, **kwargs))
+    rows = whole[0].shape[0]
+
+    def cut(tensor):
+        batched = tensor.shape[0] == rows and (tensor.dim() > 2 or not tensor.is_floating_point())
+        return tensor[:0] if batched else tensor
+
+    given = tree_map_only(torch.Tensor, cut, args)
+    if op.name == "shared_prefix_cat":
+        given = (args[0], args[1][:0])
+    given = tree_map_only(torch.Tensor, differentiable, given)
+    if whole[0].dim() < 3:
+        pytest.skip("the call has no batch")
+    found = outputs(op.overload(*given, **kwargs))
+    assert [(x.shape, x.dtype) for x in found] == [((0, *x.shape[1:]), x.dtype) for x in whole]
+    sum(x.double().sum() for x in found).backward()
+
+
+@every_call
 def test_under_autocast_it_is_what_its_reference_is(op, args, kwargs):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found, expected = outputs(op.overload(*args, **kwargs)), outputs(op.reference(*args, **kwargs))
