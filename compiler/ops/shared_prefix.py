@@ -14,7 +14,8 @@ from .registry import Call, declare, known, require
 def shared_prefix_cat(prefix: Tensor, suffix: Tensor, dim: int) -> Tensor:
     """Each group's prefix before the suffix of each of its rows: [B, .., P + S, ..].
 
-    Raises ``ValueError`` when ranks or dtypes differ, ``dim`` is the batch or no dimension, or B is no multiple of G > 0.
+    Raises ``ValueError`` when ranks or dtypes differ, ``dim`` is the batch or no dimension, or B is no multiple of
+    G > 0.
     """
     rank = suffix.dim()
     name, (groups, rows) = "shared_prefix_cat", (prefix.shape[0], suffix.shape[0])
