@@ -126,7 +126,7 @@ def _recurrence(matrix: Tensor, x: Tensor) -> Tensor:
     """x_j <- matrix x_{j-1} + x_j along the chunks of [B, H, n, d], by sums over 1, 2, 4 ... of them."""
     n = x.shape[2]
     place = torch.arange(n, device=x.device)
-    for doubling in range((n - 1).bit_length() if isinstance(n, int) else _DOUBLINGS):
+    for doubling in range(_DOUBLINGS if isinstance(n, torch.SymInt) else (n - 1).bit_length()):
         source = place - 2**doubling
         moved = x.index_select(2, source.clamp(min=0)) @ matrix.to(x.dtype).mT
         x = x + moved.masked_fill((source < 0).unsqueeze(-1), 0)
