@@ -22,15 +22,16 @@ from ...compiler.passes import Numerics, PassContext
 from ...compiler.program import Program, tensor_of, value_of
 from ...compiler.rules import Decline, Example, Match, Rule, RulePass, apply_rules
 from ...compiler.sizes import expressible
+from .examples import EXAMPLES
 from .profit import Level, Shape, predicted_gain, rates_of
-from .split import ATTENTION, Mask, Part, Split, plan
+from .split import ATTENTION, ATTENTION_LSE, Mask, Part, Split, plan
 
 
 class SplitKeys(Rule):
     """One attention over keys of which some are shared."""
 
     name = "split-keys"
-    targets = frozenset({ATTENTION})
+    targets = frozenset({ATTENTION, ATTENTION_LSE})
     site = "attention"
 
     def __init__(self, facts: Sharing | None = None, min_prefix: int = 256, min_gain: float = 1.2) -> None:
@@ -51,7 +52,7 @@ class SplitKeys(Rule):
         if not all(layout.shared for layout in layouts):
             why = next(layout.why for layout in layouts if not layout.shared)
             return Decline("not-shared", f"nothing of keys and values is the same for several rows: {why}")
-        if bound["dropout"]:
+        if bound.get("dropout"):
             return Decline("dropout", "parts would draw other random numbers", unblock="eval()", nearness=4)
         if not all(isinstance(size, int) for size in (q.shape[1], q.shape[3], k.shape[1], v.shape[3])):
             return Decline("heads-dynamic", "the number of heads or of their features is not fixed", nearness=3)
@@ -93,7 +94,8 @@ class SplitKeys(Rule):
         """The parts and their merge."""
         options = {"scale": match["scale"]} if match["scale"] is not None else {}
         options |= {"softcap": match["softcap"]} if match["softcap"] else {}
-        return Split(edit, match["q"], match["bias"], match["key_lengths"], options).write(match["parts"])
+        split = Split(edit, match["q"], match["bias"], match["key_lengths"], options)
+        return split.write(match["parts"], with_lse=match.root.target is ATTENTION_LSE)
 
     def describe(self, match: Match) -> str:
         """The levels, with the number of copies of each."""
@@ -105,84 +107,7 @@ class SplitKeys(Rule):
         rates = rates_of(ctx.device, _tensor(match["q"]).dtype)
         return None if rates is None else predicted_gain(match["shape"], match["levels"], rates)
 
-    examples = (
-        Example(
-            "completions of one prompt",
-            lambda q, kp, vp, ks, vs: _attend(q, _after(kp, ks), _after(vp, vs)),
-            ("f32[32, 2, 1, 8]", *["f32[1, 2, 4096, 8]"] * 2, *["f32[32, 2, 5, 8]"] * 2),
-        ),
-        Example(
-            "grouped queries, two new positions, a soft cap",
-            lambda q, kp, vp, ks, vs: _attend(
-                q, _after(kp, ks), _after(vp, vs), mask="causal", offset=4097, scale=0.5, softcap=9.0
-            ),
-            ("f32[32, 4, 2, 8]", *["f32[1, 2, 4096, 8]"] * 2, *["f32[32, 2, 3, 8]"] * 2),
-        ),
-        Example(
-            "beams over encoder states",
-            lambda q, k, v: _attend(q, k.repeat_interleave(32, 0), v.repeat_interleave(32, 0)),
-            ("f32[32, 2, 1, 8]", "f32[1, 2, 4096, 8]", "f32[1, 2, 4096, 5]"),
-        ),
-        Example(
-            "a padding mask",
-            lambda q, kp, vp, ks, vs, m: _attend(q, _after(kp, ks), _after(vp, vs), m[:, None, None]),
-            ("f32[32, 2, 1, 8]", *["f32[1, 2, 4096, 8]"] * 2, *["f32[32, 2, 5, 8]"] * 2, "b1[32, 4101]"),
-        ),
-        Example(
-            "prompts of a tree",
-            lambda q, k0, k1, k2: _attend(q, *[torch.cat([_rows(k0, 32), _rows(k1, 32), k2], 2)] * 2),
-            ("f32[32, 2, 1, 8]", "f32[1, 2, 4096, 8]", "f32[4, 2, 2048, 8]", "f32[32, 2, 5, 8]"),
-        ),
-        Example(
-            "dynamic batch and suffix",
-            lambda q, kp, vp, ks, vs: _attend(q, _after(kp, ks), _after(vp, vs)),
-            ("f32[b=32, 2, 1, 8]", *["f32[1, 2, 4096, 8]"] * 2, *["f32[b=32, 2, t=5, 8]"] * 2),
-        ),
-        Example(
-            "rows of their own",
-            lambda q, k, v: _attend(q, k, v),
-            ("f32[4, 2, 1, 8]", *["f32[4, 2, 300, 8]"] * 2),
-            declines="not-shared",
-        ),
-        Example(
-            "a short prompt",
-            lambda q, kp, vp, ks, vs: _attend(q, _after(kp, ks), _after(vp, vs)),
-            ("f32[32, 2, 1, 8]", *["f32[1, 2, 64, 8]"] * 2, *["f32[32, 2, 5, 8]"] * 2),
-            declines="short-prefix",
-        ),
-        Example(
-            "two rows",
-            lambda q, kp, vp, ks, vs: _attend(q, _after(kp, ks), _after(vp, vs)),
-            ("f32[2, 2, 1, 8]", *["f32[1, 2, 1024, 8]"] * 2, *["f32[2, 2, 5, 8]"] * 2),
-            declines="no-gain",
-        ),
-        Example(
-            "upper-left causality hides the prompt",
-            lambda q, kp, vp, ks, vs: _attend(q, _after(kp, ks), _after(vp, vs), mask="causal"),
-            ("f32[32, 2, 3, 8]", *["f32[1, 2, 1024, 8]"] * 2, *["f32[32, 2, 3, 8]"] * 2),
-            declines="prefix-hidden",
-        ),
-        Example(
-            "a sliding window that does not reach",
-            lambda q, kp, vp, ks, vs: _attend(
-                q, _after(kp, ks), _after(vp, vs), mask="sliding", offset=1028, window=512
-            ),
-            ("f32[32, 2, 1, 8]", *["f32[1, 2, 1024, 8]"] * 2, *["f32[32, 2, 5, 8]"] * 2),
-            declines="prefix-hidden",
-        ),
-        Example(
-            "dropout",
-            lambda q, kp, vp, ks, vs: _attend(q, _after(kp, ks), _after(vp, vs), dropout=0.1),
-            ("f32[32, 2, 1, 8]", *["f32[1, 2, 4096, 8]"] * 2, *["f32[32, 2, 5, 8]"] * 2),
-            declines="dropout",
-        ),
-        Example(
-            "keys shared, values not",
-            lambda q, kp, v: _attend(q, _rows(kp, 32), v),
-            ("f32[32, 2, 1, 8]", "f32[1, 2, 1024, 8]", "f32[32, 2, 1024, 8]"),
-            declines="not-shared",
-        ),
-    )
+    examples = EXAMPLES
 
 
 @dataclass(frozen=True)
@@ -229,15 +154,3 @@ def _tensor(node: fx.Node) -> Tensor:
     tensor = tensor_of(node)
     assert tensor is not None
     return tensor
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, **attributes: Any) -> Tensor:
-    return ATTENTION(q, k, v, bias, **attributes)
-
-
-def _rows(x: Tensor, rows: int) -> Tensor:
-    return x.repeat_interleave(rows // x.shape[0], 0)
-
-
-def _after(prefix: Tensor, suffix: Tensor) -> Tensor:
-    return torch.cat([prefix.expand(suffix.shape[0], -1, -1, -1), suffix], 2)

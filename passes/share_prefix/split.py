@@ -110,9 +110,9 @@ class Split:
     options: dict[str, Any]
     """``scale`` and ``softcap`` where they are given."""
 
-    def write(self, parts: Sequence[Part]) -> fx.Node:
-        """The whole attention."""
-        if len(parts) == 1:
+    def write(self, parts: Sequence[Part], *, with_lse: bool = False) -> fx.Node:
+        """The whole attention; ``with_lse`` as ``attention_lse`` gives it, with the log-sum-exp over all parts."""
+        if len(parts) == 1 and not with_lse:
             return self._attend(parts[0], ATTENTION)
         outs, sums = [], []
         for part in parts:
@@ -120,7 +120,7 @@ class Split:
             outs.append(both[0])
             sums.append(both[1])
         merged = self.edit.call(MERGE_LSE, outs, sums)
-        return self._item(merged, 0)
+        return merged if with_lse else self._item(merged, 0)
 
     def _attend(self, part: Part, target: Any) -> Any:
         call, q = self.edit.call, self.q
