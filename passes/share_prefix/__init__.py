@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, fx
 
 from ...compiler.analysis.sharing import Layout, Sharing, sharing
@@ -20,7 +19,7 @@ from ...compiler.calls import bind
 from ...compiler.ops.registry import known
 from ...compiler.passes import Numerics, PassContext
 from ...compiler.program import Program, tensor_of, value_of
-from ...compiler.rules import Decline, Example, Match, Rule, RulePass, apply_rules
+from ...compiler.rules import Decline, Match, Rule, RulePass, apply_rules
 from ...compiler.sizes import expressible
 from .examples import EXAMPLES
 from .profit import Level, Shape, predicted_gain, rates_of
