@@ -22,8 +22,10 @@ from ...compiler.program import Program, tensor_of, value_of
 from ...compiler.rules import Decline, Match, Rule, RulePass, apply_rules
 from ...compiler.sizes import expressible
 from .examples import EXAMPLES
+from .merging import best
+from .parts import Mask, Part, join, joinable, plan
 from .profit import Level, Shape, predicted_gain, rates_of
-from .split import ATTENTION, ATTENTION_LSE, Mask, Part, Split, plan
+from .split import ATTENTION, ATTENTION_LSE, Split
 
 
 class SplitKeys(Rule):
@@ -60,7 +62,8 @@ class SplitKeys(Rule):
         parts = plan(keys, values, mask, q.shape[0], q.shape[2])
         if isinstance(parts, Decline):
             return parts
-        sizes = [size for part in parts for size in (part.key.start, part.key.length, part.groups, part.mask.offset)]
+        parts = self._joined(parts, mask, q, _shape(q, k, v))
+        sizes = [size for part in parts for size in (part.start, part.length, part.groups, part.mask.offset)]
         if not all(expressible(size, node.graph) for size in sizes):
             return Decline("sizes-dynamic", "a length is no sum or product of sizes of inputs", nearness=4)
         return Match(node, (node,), bound | {"parts": parts, "levels": _levels(parts), "shape": _shape(q, k, v)})
@@ -102,6 +105,14 @@ class SplitKeys(Rule):
         levels = " + ".join(f"{level.length} x {level.copies}" for level in match["levels"])
         return f"{shape.rows} rows of keys became {levels} (positions x copies)"
 
+    def _joined(self, parts: list[Part], mask: Mask, q: Tensor, shape: Shape) -> list[Part]:
+        """With the levels that are too short for a part of their own in those below them."""
+        rates = rates_of(q.device, q.dtype)
+        if not self.min_gain or rates is None:
+            return parts
+        fixed = [at for at, may in enumerate(joinable(parts, mask)) if not may]
+        return join(parts, best(shape, _levels(parts), rates, fixed)[0], mask)
+
     def _gain(self, match: Match, ctx: PassContext) -> float | None:
         rates = rates_of(ctx.device, _tensor(match["q"]).dtype)
         return None if rates is None else predicted_gain(match["shape"], match["levels"], rates)
@@ -132,7 +143,7 @@ def _one_copy(layout: Layout, rows: Any) -> Layout:
 
 
 def _levels(parts: list[Part]) -> list[Level]:
-    return [Level(_hint(part.key.length), _hint(part.groups)) for part in parts]
+    return [Level(_hint(part.length), _hint(part.groups)) for part in parts]
 
 
 def _shape(q: Tensor, k: Tensor, v: Tensor) -> Shape:

@@ -57,6 +57,11 @@ EXAMPLES = (
         ("f32[32, 2, 1, 8]", "f32[1, 2, 4096, 8]", "f32[4, 2, 2048, 8]", "f32[32, 2, 5, 8]"),
     ),
     Example(
+        "a level too short for a part of its own",
+        lambda q, k0, k1, k2: _attend(q, *[torch.cat([_rows(k0, 32), _rows(k1, 32), k2], 2)] * 2, softcap=3.0),
+        ("f32[32, 2, 1, 8]", "f32[1, 2, 4096, 8]", "f32[4, 2, 3, 8]", "f32[32, 2, 5, 8]"),
+    ),
+    Example(
         "a sink beside the keys",
         lambda q, kp, vp, ks, vs, sink: _beside(sink, *ATTENTION_LSE(q, _after(kp, ks), _after(vp, vs))),
         ("f32[32, 2, 1, 8]", *["f32[1, 2, 4096, 8]"] * 2, *["f32[32, 2, 5, 8]"] * 2, "f32[2]"),

@@ -21,82 +21,12 @@ from ...compiler.ops import OPS
 from ...compiler.ops.registry import known
 from ...compiler.program import tensor_of
 from ...compiler.rewriter import Edit
-from ...compiler.rules import Decline
 from ...compiler.sizes import as_argument
+from .parts import Part, Size
 
 aten = torch.ops.aten
 ATTENTION, ATTENTION_LSE = OPS["attention"].overload, OPS["attention_lse"].overload
 MERGE_LSE = OPS["merge_lse"].overload
-Size = Any
-
-
-@dataclass(frozen=True)
-class Mask:
-    """The mask of a call in words, as ``regraft::attention`` takes it."""
-
-    kind: str = "none"
-    offset: Size = 0
-    window: Size = 0
-
-    def shows(self, start: Size, length: Size, queries: Size) -> bool:
-        """Whether it is certain that every query sees every key of a segment."""
-        last, newest = start + length - 1, queries - 1 + self.offset
-        if self.kind == "none":
-            return True
-        if self.kind == "causal":
-            return known(last <= self.offset)
-        if self.kind == "sliding":
-            return known(last <= self.offset) and known(start > newest - self.window)
-        if self.kind == "prefix":
-            return known(last <= self.offset) or known(last < self.window)
-        return False
-
-    def behind(self, start: Size) -> Mask | None:
-        """The mask of the keys from ``start`` on; ``None`` for a kind that cannot be cut there."""
-        if self.kind in ("none", "causal", "sliding", "sliding_bidirectional"):
-            return self if self.kind == "none" else Mask(self.kind, self.offset - start, self.window)
-        if self.kind == "prefix" and known(start >= self.window):
-            return Mask("causal", self.offset - start)
-        return None
-
-
-@dataclass(frozen=True)
-class Part:
-    """One segment of the keys and of the values."""
-
-    key: Segment
-    value: Segment
-    groups: Size
-    shared: bool
-    mask: Mask
-
-
-def plan(
-    keys: Sequence[Segment], values: Sequence[Segment], mask: Mask, rows: Size, queries: Size
-) -> list[Part] | Decline:
-    """Parts for segments of keys and values, or why there are none."""
-    # Where the last segments begin alike they end alike: attention has as many values as keys.
-    if len(keys) != len(values) or not all(
-        known(k.start == v.start) and known(k.groups == v.groups) for k, v in zip(keys, values, strict=True)
-    ):
-        return Decline("keys-and-values-differ", "keys and values are shared over different positions", nearness=4)
-    parts: list[Part] = []
-    for k, v in zip(keys, values, strict=True):
-        shared = not known(k.groups == rows)
-        if k.source is None or v.source is None:
-            why = "no value of the graph holds the shared keys or values once"
-            return Decline("no-source", why, unblock="sink-expand", nearness=4)
-        if shared:
-            if not mask.shows(k.start, k.length, queries):
-                why = f"the {mask.kind} mask may hide a shared key from some query"
-                return Decline("prefix-hidden", why, nearness=4)
-            parts.append(Part(k, v, k.groups, shared, Mask()))
-            continue
-        own = mask.behind(k.start)
-        if own is None:
-            return Decline("mask-not-cut", f"a {mask.kind} mask is not cut at a position", nearness=4)
-        parts.append(Part(k, v, k.groups, shared, own))
-    return parts
 
 
 @dataclass(frozen=True)
@@ -124,9 +54,10 @@ class Split:
 
     def _attend(self, part: Part, target: Any) -> Any:
         call, q = self.edit.call, self.q
-        k, v = (self._compact(segment) for segment in (part.key, part.value))
+        k = self._joined([key for key, _ in part.above], part.key)
+        v = self._joined([value for _, value in part.above], part.value)
         bias = self._bias(part)
-        lengths = None if part.shared else self._lengths_behind(part.key.start)
+        lengths = None if part.shared else self._lengths_behind(part.start)
         operands = [self._stack(q, part.groups) if part.shared else q, k, v, bias, lengths]
         while operands[-1] is None:
             operands.pop()
@@ -138,6 +69,17 @@ class Split:
             return self._unstack(made) if part.shared else made
         out, sums = self._item(made, 0), self._item(made, 1)
         return (self._unstack(out), self._unstack(sums)) if part.shared else (out, sums)
+
+    def _joined(self, above: Sequence[Segment], own: Segment) -> fx.Node:
+        """A segment behind those of levels above it, which are copied to its groups."""
+        states = [self._spread(segment, own.groups) for segment in above]
+        return self.edit.call(aten.cat.default, [*states, self._compact(own)], 2) if states else self._compact(own)
+
+    def _spread(self, segment: Segment, groups: Size) -> fx.Node:
+        compact = self._compact(segment)
+        if known(segment.groups == 1):
+            return self.edit.call(aten.expand.default, compact, [self._size(groups), -1, -1, -1])
+        return self.edit.call(aten.repeat_interleave.self_int, compact, groups // segment.groups, 0)
 
     def _compact(self, segment: Segment) -> fx.Node:
         assert segment.source is not None
@@ -168,7 +110,7 @@ class Split:
 
     def _bias(self, part: Part) -> fx.Node | None:
         """The columns of the mask over a segment; where rows are stacked, its rows are, too."""
-        call, start, length = self.edit.call, part.key.start, part.key.length
+        call, start, length = self.edit.call, part.start, part.length
         bias = self.bias
         if bias is not None and not known(_tensor(bias).shape[-1] == 1):
             bias = call(aten.narrow.default, bias, -1, self._size(start), self._size(length))
@@ -198,7 +140,7 @@ class Split:
         if self.key_lengths is None:
             return None
         call = self.edit.call
-        where = call(aten.arange.start, self._size(part.key.start), self._end(part), device=self._device)
+        where = call(aten.arange.start, self._size(part.start), self._end(part), device=self._device)
         ends = call(aten.reshape.default, self.key_lengths, [-1, 1, 1, 1])
         visible = call(aten.lt.Tensor, where, ends)
         whole = call(aten.expand.default, visible, [-1, -1, self._of(self.q, 2), -1])
@@ -211,7 +153,7 @@ class Split:
         return self.edit.call(aten.clamp.default, left, 0)
 
     def _end(self, part: Part) -> Any:
-        return self._size(part.key.start + part.key.length)
+        return self._size(part.start + part.length)
 
     @property
     def _device(self) -> torch.device:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from regraft.compiler.ops import OPS
 from regraft.compiler.program import tensor_of
 from regraft.frontend.backend import reports
+from regraft.frontend.testing import assert_no_worse, run_pass
 from regraft.passes.share_prefix.profit import CPU, Level, Shape, predicted_gain
 from torch import nn
 
@@ -149,3 +150,36 @@ def test_few_rows_or_a_long_suffix_are_predicted_not_to_pay():
     assert predicted_gain(few, [Level(1024, 1), Level(64, 2)], CPU) < 1.2
     many = Shape(rows=64, heads=8, kv_heads=8, queries=1, features=128, itemsize=4)
     assert predicted_gain(many, [Level(128, 1), Level(1024, 64)], CPU) < 1.2
+
+
+def tree(q, k0, k1, k2, mask="none", offset=0):
+    k = torch.cat([k0.expand(32, -1, -1, -1), k1.repeat_interleave(8, 0), k2], 2)
+    return attend(q, k, k, None, mask=mask, offset=offset)
+
+
+def tree_types(first, second):
+    return "f32[32, 2, 1, 8]", f"f32[1, 2, {first}, 8]", f"f32[4, 2, {second}, 8]", "f32[32, 2, 5, 8]"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "levels"),
+    [
+        (4096, 2048, "4096 x 1 + 2048 x 4 + 5 x 32"),
+        (4096, 3, "4096 x 1 + 8 x 32"),
+        (3, 4096, "4099 x 4 + 5 x 32"),
+    ],
+)
+@pytest.mark.parametrize("mask", ["none", "causal"])
+def test_a_level_that_is_too_short_joins_the_one_below(first, second, levels, mask):
+    def function(*inputs):
+        return tree(*inputs, mask, first + second + 4 if mask == "causal" else 0)
+
+    rewritten = run_pass("sink-expand,share-prefix", function, *tree_types(first, second))
+    (remark,) = (r for r in rewritten.remarks if r.pass_name == "share-prefix")
+    assert levels in remark.message
+    assert_no_worse(rewritten.before, rewritten.program, rewritten.inputs)
+
+
+def test_every_level_is_kept_where_the_gain_is_not_asked_for():
+    rewritten = run_pass("sink-expand,share-prefix{min-prefix=1,min-gain=0}", tree, *tree_types(4096, 3))
+    assert "4096 x 1 + 3 x 4 + 5 x 32" in str(rewritten.remarks)
