@@ -24,7 +24,7 @@ from ...compiler.sizes import expressible
 from .examples import EXAMPLES
 from .merging import best
 from .parts import Mask, Part, join, joinable, plan
-from .profit import Level, Shape, predicted_gain, rates_of
+from .profit import MIN_ROWS, Level, Shape, predicted_gain, rates_of
 from .split import ATTENTION, ATTENTION_LSE, Split
 
 
@@ -79,6 +79,14 @@ class SplitKeys(Rule):
                 f"{prefix} shared positions are fewer than {self.min_prefix}",
                 {"prefix": prefix, "min_prefix": self.min_prefix},
                 f"share-prefix{{min-prefix={prefix}}}",
+                nearness=5,
+            )
+        if self.min_gain and shape.rows < MIN_ROWS:
+            return Decline(
+                "few-rows",
+                f"{shape.rows} rows share too little for the parts to be worth their merge",
+                {"rows": shape.rows, "min_rows": MIN_ROWS},
+                "share-prefix{min-gain=0}",
                 nearness=5,
             )
         gain = self._gain(match, ctx)

@@ -36,6 +36,8 @@ CPU = Rates(45e9, 12e9, 1e-4)
 """One core with AVX-512 in fp32 (``python -m benchmarks shared_prefix``). More cores move both rates alike, so that the
 ratio of whole to parts stays; a narrower CPU is slower at products, which the margin is for."""
 GPU_CALL = 1e-5
+MIN_ROWS = 3
+"""Two rows cannot gain more than twofold, which a merge and a wrong estimate soon eat up."""
 MEASURED_AS = {torch.float64: torch.float32, torch.float16: torch.bfloat16}
 """The measured dtype in whose place another stands: whole and parts change alike."""
 

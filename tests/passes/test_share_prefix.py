@@ -9,7 +9,6 @@ from regraft.compiler.ops import OPS
 from regraft.compiler.program import tensor_of
 from regraft.frontend.backend import reports
 from regraft.frontend.testing import assert_no_worse, run_pass
-from regraft.passes.share_prefix.profit import CPU, Level, Shape, predicted_gain
 from torch import nn
 
 ALWAYS = "default,share-prefix{min-prefix=1,min-gain=0}"
@@ -136,20 +135,6 @@ def test_a_growing_suffix_is_compiled_at_most_twice():
             found = model(q, kp, vp, ks[:, :, :length], vs[:, :, :length])
     assert len(reports()) - before <= 2
     assert error(found, Completions()(*(x.double() for x in (q, kp, vp, ks[:, :, :length], vs[:, :, :length])))) < 2e-6
-
-
-def test_a_tree_that_reads_less_is_predicted_to_gain_more():
-    shape = Shape(rows=128, heads=8, kv_heads=8, queries=1, features=128, itemsize=4)
-    one = [Level(4096, 1), Level(1024 + 128, 128)]
-    two = [Level(4096, 1), Level(1024, 8), Level(128, 128)]
-    assert 1.2 < predicted_gain(shape, one, CPU) < predicted_gain(shape, two, CPU)
-
-
-def test_few_rows_or_a_long_suffix_are_predicted_not_to_pay():
-    few = Shape(rows=2, heads=8, kv_heads=8, queries=1, features=128, itemsize=4)
-    assert predicted_gain(few, [Level(1024, 1), Level(64, 2)], CPU) < 1.2
-    many = Shape(rows=64, heads=8, kv_heads=8, queries=1, features=128, itemsize=4)
-    assert predicted_gain(many, [Level(128, 1), Level(1024, 64)], CPU) < 1.2
 
 
 def tree(q, k0, k1, k2, mask="none", offset=0):

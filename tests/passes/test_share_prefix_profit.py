@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from regraft.frontend.testing import run_pass
 from regraft.kernels.attention.cost import attention_seconds
 from regraft.lowering.targets import target_for, target_of
 from regraft.passes.share_prefix.profit import CPU, Level, Shape, predicted_gain, rates_of
@@ -40,6 +41,19 @@ def test_a_tree_that_reads_less_is_predicted_to_gain_more(rates):
 def test_few_rows_or_a_long_suffix_are_predicted_not_to_pay(rates):
     assert predicted_gain(shape(2), [Level(1024, 1), Level(64, 2)], rates) < 1.2
     assert predicted_gain(shape(64), [Level(128, 1), Level(1024, 64)], rates) < 1.2
+
+
+def test_two_rows_are_left_as_they_are_however_long_the_prefix():
+    def attend(q, prefix, own):
+        keys = torch.cat([prefix.expand(q.shape[0], -1, -1, -1), own], 2)
+        return torch.ops.regraft.attention(q, keys, keys)
+
+    def decline(rows: int) -> list[str]:
+        types = (f"f32[{rows}, 8, 1, 64]", "f32[1, 8, 16384, 64]", f"f32[{rows}, 8, 8, 64]")
+        return [remark.code for remark in run_pass("share-prefix", attend, *types).remarks if remark.kind == "missed"]
+
+    assert decline(2) == ["few-rows"]
+    assert decline(16) == []
 
 
 def test_a_gpu_has_no_measurements_and_is_estimated(monkeypatch):
