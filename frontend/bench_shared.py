@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +74,18 @@ def shared_prompt_steps(
     handle: SharedPrefix = share_prefix(own_model, ids)
     with torch.no_grad():
         reference = model(torch.cat([ids, rows[-1:]], 1), use_cache=False, logits_to_keep=1).logits[-1, -1]
-    cache = _filled(handle, rows)
+    declared = _filled(handle, rows)
+    # What is compiled is left to the pass, which judges for itself.
+    judged_not_to_pay = declared.remark is not None and declared.remark.kind == "missed"
+    cache = _filled(replace(handle, min_gain=0), rows) if judged_not_to_pay else declared
     step = _Step(rows[:, -1:], prompt + suffix)
-    ways = {DECLARED: Way(_kept(step, own_model, cache), handle.nbytes + _nbytes(cache))}
+    ways = {DECLARED: Way(_kept(step, own_model, declared), handle.nbytes + _nbytes(declared))}
     left_out, remarks = _rivals(step, model, handle, cache, ways), []
     if compiled:
         for name, skip in ((WITHOUT, ["share-prefix"]), (WITH, [])):
             options = {"passes": passes, "skip": skip, "report": _listener(remarks)}
             module = torch.compile(_copy(own_model), backend=_backend(), dynamic=False, options=options)
-            ways[name] = Way(_kept(step, module, cache), ways[DECLARED].kv_bytes)
+            ways[name] = Way(_kept(step, module, cache), handle.nbytes + _nbytes(cache))
     order = [name for name in (STATIC, DEFAULT, DECLARED, WITHOUT, WITH) if name in ways]
     return SharedPromptSteps({name: ways[name] for name in order}, reference, left_out, remarks)
 

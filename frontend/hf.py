@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from ..compiler import ops as _dialect  # noqa: F401  (registers the operators)
 from ..compiler.errors import UsageError
+from ..kernels.attention.lse import attention_lse
 from .prefix_tree import PrefixGroups, group_by_prefix
-from .shared_kv import SharedKV, attend
+from .shared_kv import SharedKV, attend, biased
 
 __all__ = ["NAME", "PrefixGroups", "attention", "group_by_prefix", "register", "use"]
 
@@ -29,7 +30,6 @@ NAME = "regraft"
 
 _REFUSED = {
     "cache": "continuous batching with a paged cache",
-    "s_aux": "attention sinks",
     "output_attentions": "returning the attention weights",
 }
 
@@ -75,6 +75,7 @@ def attention(
     is_causal: bool | None = None,
     softcap: float | None = None,
     position_bias: Tensor | None = None,
+    s_aux: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attention as transformers calls it: query [B, Hq, Tq, D], key and value [B, Hkv, Tk, D]; gives [B, Tq, Hq, D].
@@ -88,29 +89,20 @@ def attention(
             raise NotImplementedError(f"attn_implementation={NAME!r} does not support {what}; use 'eager' or 'sdpa'")
     if is_causal is None:
         is_causal = bool(getattr(module, "is_causal", True))
+    if (s_aux is not None or isinstance(key, SharedKV)) and dropout and module.training:
+        raise NotImplementedError("attention sinks and shared prefixes are for attention without dropout")
+    options: dict[str, Any] = {"scale": scaling, "softcap": softcap or 0.0}
     if isinstance(key, SharedKV) and isinstance(value, SharedKV):
-        if position_bias is not None or (dropout and module.training):
-            raise NotImplementedError("a shared prefix is for attention without position bias and dropout")
-        out = attend(query, key, value, attention_mask, causal=is_causal, scale=scaling, softcap=softcap or 0.0)
+        extra: dict[str, Any] = {"position_bias": position_bias, "sinks": s_aux}
+        out = attend(query, key, value, attention_mask, causal=is_causal, **options, **extra)
         return out.transpose(1, 2).contiguous(), None
     causal = attention_mask is None and is_causal and query.shape[2] > 1
-    out = torch.ops.regraft.attention(
-        query,
-        key,
-        value,
-        _with_position_bias(attention_mask, position_bias),
-        mask="causal" if causal else "none",
-        scale=scaling,
-        softcap=softcap or 0.0,
-        dropout=dropout if module.training else 0.0,
-    )
+    operands = query, key, value, biased(attention_mask, position_bias)
+    options["mask"] = "causal" if causal else "none"
+    if s_aux is None:
+        out = torch.ops.regraft.attention(*operands, **options, dropout=dropout if module.training else 0.0)
+    else:
+        # A logit without a value takes its share of the mass, and gives nothing.
+        out, lse = attention_lse(*operands, **options)
+        out = out * torch.sigmoid(lse - s_aux.to(lse.dtype)[:, None]).unsqueeze(-1).to(out.dtype)
     return out.transpose(1, 2).contiguous(), None
-
-
-def _with_position_bias(mask: Tensor | None, position_bias: Tensor | None) -> Tensor | None:
-    """One additive or boolean mask from a mask and a learned position bias."""
-    if position_bias is None or mask is None:
-        return mask if position_bias is None else position_bias
-    if mask.dtype == torch.bool:
-        return position_bias.masked_fill(~mask, -torch.inf)
-    return mask + position_bias

@@ -44,6 +44,11 @@ def windows(model: Any) -> list[int | None]:
     return [window if kind == "sliding_attention" else None for kind in kinds]
 
 
+def heads(model: Any) -> int:
+    """Query heads of a layer."""
+    return model.config.get_text_config(decoder=True).num_attention_heads
+
+
 def check_ids(ids: Any, model: Any) -> list[Ids]:
     """Prefixes as rows of ids; :class:`UsageError` if one is empty, on another device, or out of the vocabulary."""
     if isinstance(ids, Tensor) and ids.device != model.device:

@@ -39,6 +39,17 @@ def as_rows(ids: Any, mask: Tensor | None = None) -> list[Ids]:
     return [tuple(map(int, row)) for row in nested]
 
 
+def leaves_of(batch: int, sizes: Sequence[int]) -> list[int]:
+    """The prefix of each row, where ``sizes`` rows, or a multiple of them, have each; :class:`UsageError` otherwise."""
+    times, left = divmod(batch, sum(sizes))
+    if left or not times:
+        raise UsageError(
+            f"{batch} rows do not divide over shared prefixes of {', '.join(map(str, sizes))} rows",
+            hint="give a multiple of these rows, or say in rows= how many each prefix has",
+        )
+    return [leaf for leaf, size in enumerate(sizes) for _ in range(size * times)]
+
+
 def split_off(rows: Sequence[Ids], prefixes: Sequence[Ids]) -> list[Ids]:
     """What follows its prefix in each row; :class:`UsageError` names the first row that begins otherwise, and where."""
     for number, (row, prefix) in enumerate(zip(rows, prefixes, strict=True)):

@@ -7,7 +7,8 @@ which the pass ``share-prefix`` takes apart again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -15,9 +16,15 @@ from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin, EncoderDecoderCache
 
 from ..compiler.errors import UsageError
-from .shared_kv import Part, SharedKV, group_sizes, prefix_length
+from ..compiler.remarks import Remark
+from .prefix_rows import Ids, as_rows, leaves_of, split_off
+from .shared_gate import Gate
+from .shared_kv import Part, SharedKV, group_sizes, laid_out, prefix_length
 
+_log = logging.getLogger(__name__)
 KeysAndValues = tuple[tuple[Part, ...], tuple[Part, ...]]
+Decide = Callable[[KeysAndValues, Tensor, Tensor], tuple[bool, ...]]
+"""From the levels and the first own keys and values of a layer to which levels are shared."""
 
 
 class Growing:
@@ -68,33 +75,41 @@ class SharedPrefixLayer(CacheLayerMixin):
     is_sliding = False
     is_croppable = True
 
-    def __init__(self, parts: KeysAndValues, window: int | None) -> None:
+    def __init__(self, levels: KeysAndValues, window: int | None, decide: Decide | None) -> None:
         """``window`` is the sliding window of this layer's attention, past which a prefix would leave it."""
         super().__init__()
-        self.parts, self.window = parts, window
-        self.prefix_length = prefix_length(parts[0])
-        self.suffix = Growing(), Growing()
+        self.levels, self.window, self._decide = levels, window, decide
+        self.prefix_length = prefix_length(levels[0])
+        self.reset()
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Nothing is left to do."""
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Append to the suffix; gives prefix and suffix, unjoined, or plain tensors where there is no prefix."""
+        """Append to the suffix; gives prefix and suffix, unjoined, or plain tensors where nothing is shared."""
         self._check(key_states)
-        fresh = self.suffix[0].length == 0
+        fresh = self.get_seq_length() == self.prefix_length
+        compiling = torch.compiler.is_compiling()
+        if self.levels[0] and not self.suffix[0].length and not compiling and self._decide is not None:
+            keep = self._decide(self.levels, key_states, value_states)
+            (keys, key_states), (values, value_states) = (
+                laid_out(parts, keep, own) for parts, own in zip(self.levels, (key_states, value_states), strict=True)
+            )
+            self.parts = keys, values
         own = self.suffix[0].append(key_states), self.suffix[1].append(value_states)
         self.keys, self.values = own
-        if not self.parts[0]:
+        declared = self.levels[0] if fresh else ()
+        if not self.parts[0] and not declared:
             return own
-        if torch.compiler.is_compiling():
+        if compiling:
             return _joined(self.parts[0], own[0]), _joined(self.parts[1], own[1])
         made: Any = SharedKV
-        return made(self.parts[0], own[0], fresh=fresh), made(self.parts[1], own[1])
+        return made(self.parts[0], own[0], declared=declared), made(self.parts[1], own[1])
 
     def get_seq_length(self) -> int:
         """Positions of prefix and suffix."""
-        return self.prefix_length + self.suffix[0].length
+        return prefix_length(self.parts[0]) + self.suffix[0].length
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Positions after the next queries are appended, from the first on."""
@@ -106,15 +121,16 @@ class SharedPrefixLayer(CacheLayerMixin):
 
     def reset(self) -> None:
         """Forget the suffix; the prefix stays."""
+        self.parts = self.levels
         self.suffix = Growing(), Growing()
         self.keys = self.values = None
 
     def crop(self, tokens_to_remove: int) -> None:
         """Forget the last ``-tokens_to_remove`` positions, which must be the suffix's."""
-        count = abs(tokens_to_remove)
-        if tokens_to_remove > 0 or count > self.suffix[0].length:
+        count, own = abs(tokens_to_remove), self.get_seq_length() - self.prefix_length
+        if tokens_to_remove > 0 or count > own:
             raise UsageError(
-                f"crop({tokens_to_remove}) with {self.suffix[0].length} positions after the shared prefix",
+                f"crop({tokens_to_remove}) with {own} positions after the shared prefix",
                 hint="give a negative number of positions; those of the prefix belong to every row",
             )
         for each in self.suffix:
@@ -135,7 +151,7 @@ class SharedPrefixLayer(CacheLayerMixin):
             each.repeat(repeats)
 
     def _check(self, states: Tensor) -> None:
-        for part in self.parts[0]:
+        for part in self.levels[0]:
             if (part.states.dtype, part.states.device) != (states.dtype, states.device):
                 raise UsageError(
                     f"the shared prefix is {part.states.dtype} on {part.states.device}, "
@@ -143,7 +159,7 @@ class SharedPrefixLayer(CacheLayerMixin):
                     hint="share the prefix again after moving or casting the model",
                 )
         length = self.get_seq_length() + states.shape[2]
-        if self.parts[0] and self.window is not None and length > self.window:
+        if self.levels[0] and self.window is not None and length > self.window:
             raise UsageError(
                 f"at {length} positions the sliding window of {self.window} leaves the shared prefix behind",
                 hint="generate fewer tokens, or call generate of the model without a shared prefix",
@@ -151,11 +167,46 @@ class SharedPrefixLayer(CacheLayerMixin):
 
 
 class SharedPrefixCache(Cache):
-    """A cache for ``generate``: the prefix is held once by its handle, this object holds the rows' own states."""
+    """A cache for ``generate``: the prefix is held once by its handle, this object holds the rows' own states.
 
-    def __init__(self, layers: list[KeysAndValues], windows: list[int | None]) -> None:
-        """Parts of keys and of values, and the sliding window, of each layer."""
-        super().__init__(layers=[SharedPrefixLayer(*each) for each in zip(layers, windows, strict=True)])
+    A level whose sharing does not pay for the batch is copied to its rows when the first of their states come.
+    """
+
+    def __init__(
+        self,
+        layers: list[KeysAndValues],
+        windows: list[int | None],
+        gate: Gate | None = None,
+        paths: tuple[Ids, ...] = (),
+        sizes: Sequence[int] = (),
+    ) -> None:
+        """Levels of keys and of values, and the sliding window, of each layer; without a gate every level is shared.
+
+        ``paths`` are the ids of each whole prefix, and ``sizes`` how many rows it has, or any fraction of them.
+        """
+        self.gate, self.paths, self.sizes = gate, paths, sizes
+        self.remark: Remark | None = None
+        """Whether the prefix is shared, and why, once that is decided."""
+        self._keep: tuple[bool, ...] = ()
+        decide = None if gate is None else self._decide
+        super().__init__(
+            layers=[SharedPrefixLayer(*each, decide) for each in zip(layers, windows, strict=True)],
+        )
+
+    @property
+    def prefix_length(self) -> int:
+        """Positions of the prefix."""
+        return cast(SharedPrefixLayer, self.layers[0]).prefix_length
+
+    def check_ids(self, ids: Tensor, mask: Tensor | None) -> None:
+        """Raise :class:`UsageError` naming the first row of whole ids [B, T] that does not begin with its prefix."""
+        rows = as_rows(ids, mask)
+        split_off(rows, [self.paths[leaf] for leaf in leaves_of(len(rows), self.sizes)])
+
+    def reset(self) -> None:
+        """Forget what was decoded; the next batch is judged anew."""
+        self.remark = None
+        super().reset()
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Reorder the suffixes; :class:`UsageError` if a row would move under another prefix."""
@@ -167,10 +218,21 @@ class SharedPrefixCache(Cache):
         self._check_groups(indices, same_rows=False)
         super().batch_select_indices(indices)
 
+    def _decide(self, levels: KeysAndValues, keys: Tensor, values: Tensor) -> tuple[bool, ...]:
+        """Which levels to share, once for all layers."""
+        if self.remark is None:
+            assert self.gate is not None
+            sizes = [(part.states.shape[2], part.states.shape[0]) for part in levels[0]]
+            ragged = [at for at, part in enumerate(levels[0][:-1]) if part.lengths is not None]
+            decision = self.gate.decide(sizes, keys, values, ragged)
+            self._keep, self.remark = decision.keep, decision.remark
+            _log.info("%s", self.remark)
+        return self._keep
+
     def _check_groups(self, rows: Tensor, *, same_rows: bool) -> None:
         layer = self.layers[0]
         assert isinstance(layer, SharedPrefixLayer)
-        for part in layer.parts[0]:
+        for part in layer.levels[0]:
             if part.states.shape[0] == 1:
                 continue
             group = torch.arange(part.states.shape[0]).repeat_interleave(torch.tensor(group_sizes(part, len(rows))))

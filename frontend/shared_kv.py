@@ -40,17 +40,19 @@ class SharedKV(Tensor):
 
     parts: tuple[Part, ...]
     suffix: Tensor | None
-    fresh: bool
-    """Whether these are the first states after the prefix, for which the mask must be looked at."""
+    declared: tuple[Part, ...]
+    """The levels of the prefix where these are the first states after it, for which the mask must be looked at."""
 
     @staticmethod
-    def __new__(cls, parts: tuple[Part, ...], suffix: Tensor | None = None, *, fresh: bool = False) -> SharedKV:
-        """Of one part at least; without a suffix the batch counts the groups."""
+    def __new__(
+        cls, parts: tuple[Part, ...], suffix: Tensor | None = None, *, declared: tuple[Part, ...] = ()
+    ) -> SharedKV:
+        """Without a suffix there is one part at least, whose groups the batch counts."""
         states = parts[-1].states if suffix is None else suffix
         length = prefix_length(parts) + (0 if suffix is None else suffix.shape[2])
         shape = (*states.shape[:2], length, states.shape[3])
         made = Tensor._make_wrapper_subclass(cls, shape, dtype=states.dtype, device=states.device)
-        made.parts, made.suffix, made.fresh = parts, suffix, fresh
+        made.parts, made.suffix, made.declared = parts, suffix, declared
         return made
 
     @classmethod
@@ -81,33 +83,89 @@ def attend(
     causal: bool,
     scale: float | None = None,
     softcap: float = 0.0,
+    position_bias: Tensor | None = None,
+    sinks: Tensor | None = None,
 ) -> Tensor:
     """Attention of query [B, Hq, Tq, D] over the parts and the suffix: [B, Hq, Tq, D].
 
-    ``mask`` [B or 1, Hq or 1, Tq, P + S] acts on the suffix; every row sees its whole prefix, and a mask that says
-    otherwise raises :class:`UsageError`. Without one, ``causal`` counts from the end: the last query sees all keys.
+    ``mask`` [B or 1, Hq or 1, Tq, P + S] acts on the suffix, or without one on all; every row sees its whole prefix,
+    and a mask that says otherwise raises :class:`UsageError`. Without one, ``causal`` counts from the end: the last
+    query sees all keys. ``position_bias``, of the mask's shape, is added everywhere. ``sinks`` [Hq] are logits without
+    a value, which are one more part, so that they count once.
     """
-    if key.suffix is None and mask is not None:
-        raise UsageError("shared encoder states cannot be masked", hint="share inputs without padding")
     options: dict[str, Any] = {"scale": scale, "softcap": softcap}
+    bias = position_bias if key.suffix is not None else biased(mask, position_bias)
     outs: list[Tensor] = []
     lses: list[Tensor] = []
+    start = 0
     for k, v in zip(key.parts, value.parts, strict=True):
-        out, lse = _over_part(query, k, v, options)
+        end = start + k.states.shape[2]
+        out, lse = _over_part(query, k, v, None if bias is None else bias[..., start:end], options)
         outs.append(out)
         lses.append(lse)
+        start = end
     if key.suffix is not None and value.suffix is not None:
-        if key.fresh:
-            _check_mask(query.shape[0], key.parts, mask)
+        if key.declared:
+            _check_mask(query.shape[0], key.declared, mask)
         queries, keys = query.shape[2], key.suffix.shape[2]
-        if mask is not None:
-            options["bias"] = mask[..., mask.shape[-1] - keys :]
-        elif causal and queries > 1:
+        if mask is not None or position_bias is not None:
+            whole = biased(mask, position_bias)
+            assert whole is not None
+            options["bias"] = whole[..., whole.shape[-1] - keys :]
+        if mask is None and causal and queries > 1:
             options |= {"mask": "causal", "offset": keys - queries}
         out, lse = attention_lse(query, key.suffix, value.suffix, **options)
         outs.append(out)
         lses.append(lse)
+    if sinks is not None:
+        outs.append(torch.zeros_like(outs[0]))
+        lses.append(sinks.to(lses[0].dtype).reshape(1, -1, 1).expand_as(lses[0]))
     return merge_outputs(outs, lses)
+
+
+def biased(mask: Tensor | None, position_bias: Tensor | None) -> Tensor | None:
+    """One additive or boolean mask from a mask and a learned position bias."""
+    if position_bias is None or mask is None:
+        return mask if position_bias is None else position_bias
+    if mask.dtype == torch.bool:
+        return torch.where(mask, position_bias, -torch.inf)
+    return mask + position_bias
+
+
+def laid_out(parts: tuple[Part, ...], keep: tuple[bool, ...], suffix: Tensor) -> tuple[tuple[Part, ...], Tensor]:
+    """The levels that are kept, and a suffix [B, H, S, D], each behind copies of the levels before it that are not.
+
+    A level whose nodes have different lengths may only be copied to the suffix, where the mask hides its padding.
+    """
+    found: list[Part] = []
+    above: list[Part] = []
+    for part, kept in zip(parts, keep, strict=True):
+        if not kept:
+            above.append(part)
+            continue
+        sizes = group_sizes(part, suffix.shape[0])
+        first = torch.tensor(list(accumulate(sizes, initial=0))[:-1], device=suffix.device)
+        states, longer = _behind(above, part.states, first, suffix.shape[0])
+        lengths = None if part.lengths is None else part.lengths + longer
+        found.append(Part(states, lengths, part.members))
+        above = []
+    rows = torch.arange(suffix.shape[0], device=suffix.device)
+    return tuple(found), _behind(above, suffix, rows, suffix.shape[0])[0]
+
+
+def _behind(above: list[Part], states: Tensor, rows: Tensor, batch: int) -> tuple[Tensor, int]:
+    """States of groups that begin at these rows, behind those of the levels above, and how many these are."""
+    if not above:
+        return states, 0
+    copies = [part.states.index_select(0, _group_of(part, batch)[rows]) for part in above]
+    return torch.cat([*copies, states], 2), sum(part.states.shape[2] for part in above)
+
+
+def _group_of(part: Part, batch: int) -> Tensor:
+    """For each row its group."""
+    device = part.states.device
+    sizes = torch.tensor(group_sizes(part, batch), device=device)
+    return torch.arange(len(sizes), device=device).repeat_interleave(sizes)
 
 
 def group_sizes(part: Part, rows: int) -> tuple[int, ...]:
@@ -122,17 +180,22 @@ def group_sizes(part: Part, rows: int) -> tuple[int, ...]:
     return tuple(size * (rows // sum(members)) for size in members)
 
 
-def _over_part(query: Tensor, k: Part, v: Part, options: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def _over_part(query: Tensor, k: Part, v: Part, bias: Tensor | None, options: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """Attention and log-sum-exp over one part, the rows of each group stacked as queries."""
     rows, _, length, _ = query.shape
     sizes = group_sizes(k, rows)
     groups, largest = len(sizes), max(sizes)
     # Groups of different sizes are filled up to the largest: queries are repeated so, never keys.
     slots = None if min(sizes) == largest else _slots(sizes, query.device)
-    if slots is not None:
-        query = query.new_zeros(groups * largest, *query.shape[1:]).index_copy(0, slots, query)
-    stacked = query.unflatten(0, (groups, largest)).transpose(1, 2).flatten(2, 3)
-    results = attention_lse(stacked, k.states, v.states, key_lengths=k.lengths, **options)
+
+    def stacked(each: Tensor) -> Tensor:
+        if slots is not None:
+            each = each.new_zeros(groups * largest, *each.shape[1:]).index_copy(0, slots, each)
+        return each.unflatten(0, (groups, largest)).transpose(1, 2).flatten(2, 3)
+
+    if bias is not None and (bias.shape[0] > 1 or bias.shape[2] > 1):
+        bias = stacked(bias.expand(rows, -1, length, -1))
+    results = attention_lse(stacked(query), k.states, v.states, bias, k.lengths, **options)
     out, lse = (each.unflatten(2, (largest, length)).transpose(1, 2).flatten(0, 1) for each in results)
     return (out, lse) if slots is None else (out.index_select(0, slots), lse.index_select(0, slots))
 

@@ -22,9 +22,10 @@ from torch import Tensor
 
 from ..compiler.errors import UsageError
 from . import hf
-from .prefix_model import check_ids, check_length, check_model, encode, pad_token, windows
-from .prefix_rows import Ids, as_rows, in_columns, split_off, to_the_left
+from .prefix_model import check_ids, check_length, check_model, encode, heads, pad_token, windows
+from .prefix_rows import Ids, as_rows, in_columns, leaves_of, split_off, to_the_left
 from .prefix_tree import PrefixGroups
+from .shared_gate import Gate
 from .shared_kv import Part
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Level", "SharedPrefix", "SharedStates", "share_prefix"]
 
 
-def share_prefix(model: Any, prefix_ids: Any) -> Any:
+def share_prefix(model: Any, prefix_ids: Any, *, min_gain: float | None = None) -> Any:
     """Hold a prefix once: gives a :class:`SharedPrefix`, or :class:`SharedStates` for an encoder-decoder model.
 
     ``prefix_ids`` are token ids [P] (or [1, P]); ids [G, P] or a list of G lists for G prefixes, each of a group of
@@ -41,16 +42,21 @@ def share_prefix(model: Any, prefix_ids: Any) -> Any:
     (a tensor, or a dictionary of them). ``model`` is a model of transformers in evaluation mode, which is switched to
     regraft's attention in place, or a :class:`SharedPrefix`, to go one level deeper.
 
+    Sharing is judged for each batch of a causal model, level by level, as the pass ``share-prefix`` judges it: what is
+    not predicted to gain ``min_gain`` (1.2) times the speed of attention is copied to its rows. 0 shares everything,
+    which takes least memory.
+
     Raises :class:`UsageError` for an empty or too long prefix, ids of another device, a model in training mode, one
     whose attention is not causal or cannot be switched, or one whose sliding window does not cover the prefix.
     """
     if isinstance(model, SharedPrefix):
-        return model.extend(prefix_ids)
+        deeper = model.extend(prefix_ids)
+        return deeper if min_gain is None else replace(deeper, min_gain=min_gain)
     check_model(model)
     if model.config.is_encoder_decoder:
         hf.use(model)
         return SharedStates(model, *encode(model, prefix_ids))
-    root = SharedPrefix(model, ())
+    root = SharedPrefix(model, (), min_gain)
     if isinstance(prefix_ids, PrefixGroups):
         return reduce(lambda handle, level: handle.below(level.ids, level.parents), prefix_ids.levels, root)
     return root.extend(prefix_ids)
@@ -85,6 +91,8 @@ class SharedPrefix:
 
     model: Any
     levels: tuple[Level, ...]
+    min_gain: float | None = None
+    """What sharing must be predicted to gain for a batch; that of the pass ``share-prefix`` if ``None``."""
 
     @property
     def nodes(self) -> tuple[tuple[Ids, ...], ...]:
@@ -117,12 +125,15 @@ class SharedPrefix:
 
     def below(self, ids: Sequence[Ids], parents: Sequence[int]) -> SharedPrefix:
         """One level deeper: nodes of any lengths, 0 included, each under a leaf; ``parents`` never decreases."""
+        from .checked_generate import check_rows
+
         device, above = self.model.device, self.nodes
         check_length(self.model, max(len(sum(above[p], ())) + len(own) for p, own in zip(parents, ids, strict=True)))
         width = max(map(len, ids))
         _check_windows(self.model, sum(level.length for level in self.levels) + width)
         hf.use(self.model)
-        cache = self.new_cache([parents.count(leaf) for leaf in range(len(above))] if self.levels else None)
+        check_rows(self.model)
+        cache = self._cache([parents.count(leaf) for leaf in range(len(above))] if self.levels else None)
         columns = [(*above[parent], own) for parent, own in zip(parents, ids, strict=True)]
         tokens, mask = in_columns(columns, [()] * len(ids), [*self._widths, width], 0, device)
         with torch.no_grad():
@@ -143,9 +154,13 @@ class SharedPrefix:
         """A fresh cache for ``generate`` of the model; any number of them may be used with one handle.
 
         ``rows`` says how many rows each leaf has; without it all leaves have equally many. The ids that go with it are
-        whole rows, longer than the prefix and without padding before it. A cache never sees ids: it is
-        :meth:`generate` that checks that rows begin with the prefix.
+        whole rows, longer than the prefix and without padding before it; ``generate`` of the model raises
+        :class:`UsageError` for rows that begin otherwise. Whether the prefix is shared is decided when the batch is
+        known (see :func:`share_prefix`), and then said in ``remark`` of the cache.
         """
+        return self._cache(rows, Gate(heads(self.model), self.min_gain))
+
+    def _cache(self, rows: Sequence[int] | None, gate: Gate | None = None) -> SharedPrefixCache:
         from .shared_cache import SharedPrefixCache
 
         members = self._members(rows)
@@ -153,7 +168,7 @@ class SharedPrefix:
         spans = windows(self.model)
         keys = [tuple(level.part(level.keys[i], rows) for level, rows in levels) for i in range(len(spans))]
         values = [tuple(level.part(level.values[i], rows) for level, rows in levels) for i in range(len(spans))]
-        return SharedPrefixCache(list(zip(keys, values, strict=True)), spans)
+        return SharedPrefixCache(list(zip(keys, values, strict=True)), spans, gate, self.paths, self._sizes(rows))
 
     def generate(
         self,
@@ -176,8 +191,8 @@ class SharedPrefix:
         if suffix_ids is not None and input_ids is not None:
             raise UsageError("suffix_ids and input_ids are both given", hint="give whole rows or what follows")
         given = suffix_ids if input_ids is None else input_ids
-        own = as_rows(given, attention_mask) if given is not None else [()] * sum(rows or [1] * len(self.nodes))
-        leaves, nodes, paths = self._leaves(len(own), rows), self.nodes, self.paths
+        own = as_rows(given, attention_mask) if given is not None else [()] * sum(self._sizes(rows))
+        leaves, nodes, paths = leaves_of(len(own), self._sizes(rows)), self.nodes, self.paths
         if input_ids is not None:
             own = split_off(own, [paths[leaf] for leaf in leaves])
         if not all(own):
@@ -200,15 +215,19 @@ class SharedPrefix:
     def _widths(self) -> list[int]:
         return [level.length for level in self.levels]
 
-    def _members(self, rows: Sequence[int] | None) -> list[tuple[int, ...] | None]:
-        """For each level the rows of its nodes, ``None`` where they have equally many."""
+    def _sizes(self, rows: Sequence[int] | None) -> tuple[int, ...]:
+        """Rows of each leaf, or any fraction of them."""
         leaves = len(self.nodes)
         if rows is not None and (len(rows) != leaves or min(rows) < 1):
             raise UsageError(
                 f"rows must be {leaves} positive numbers, one for each prefix, got {list(rows)}",
                 hint="leave it out for groups of one size",
             )
-        sizes = tuple(rows or [1] * leaves)
+        return tuple(rows or [1] * leaves)
+
+    def _members(self, rows: Sequence[int] | None) -> list[tuple[int, ...] | None]:
+        """For each level the rows of its nodes, ``None`` where they have equally many."""
+        sizes = self._sizes(rows)
         members: list[tuple[int, ...] | None] = []
         for level in reversed(self.levels):
             members.insert(0, None if rows is None and len(set(sizes)) == 1 else sizes)
@@ -217,17 +236,6 @@ class SharedPrefix:
                 above[parent] += size
             sizes = tuple(above)
         return members
-
-    def _leaves(self, batch: int, rows: Sequence[int] | None) -> list[int]:
-        """The leaf of each row."""
-        sizes = list(rows or [1] * len(self.nodes))
-        times, left = divmod(batch, sum(sizes))
-        if left or not times:
-            raise UsageError(
-                f"{batch} rows do not divide over shared prefixes of {', '.join(map(str, sizes))} rows",
-                hint="give a multiple of these rows, or say in rows= how many each prefix has",
-            )
-        return [leaf for leaf, size in enumerate(sizes) for _ in range(size * times)]
 
     def _without_last(self) -> SharedPrefix:
         """The same tree with each leaf one token shorter, and these tokens; no states are copied."""

@@ -13,6 +13,8 @@ from .profit import Level, Rates, Shape, predicted_gain
 
 MOST_LEVELS = 8
 """Of a tree for which all ways are looked at; of a deeper one, the levels that are kept are the longest so many."""
+MORE_HELD, MUCH_FASTER = 1.05, 1.1
+"""Copies may take so much more memory without a question; those that take more must be so much faster."""
 
 
 def joined(levels: Sequence[Level], keep: Sequence[bool]) -> list[Level]:
@@ -34,11 +36,16 @@ def best(
 
     Levels numbered in ``fixed`` are kept. Of ways that are as good, the one with the fewest parts is taken.
     """
-    ways = [keep for keep in _ways(levels) if all(keep[at] for at in fixed)]
-    gains = {keep: predicted_gain(shape, joined(levels, keep), rates) for keep in ways if _shares(levels, keep, shape)}
+    ways = [keep for keep in _ways(levels) if all(keep[at] for at in fixed) and _shares(levels, keep, shape)]
+    gains = {keep: predicted_gain(shape, joined(levels, keep), rates) for keep in ways}
     if not gains:
         return (True,) * len(levels), 1.0
-    keep = max(gains, key=lambda keep: (gains[keep], -sum(keep)))
+    least = min(_held(levels, keep) for keep in ways)
+    frugal, fastest = (
+        max(among, key=lambda keep: (gains[keep], -sum(keep)))
+        for among in ([keep for keep in ways if _held(levels, keep) <= MORE_HELD * least], ways)
+    )
+    keep = fastest if gains[fastest] > MUCH_FASTER * gains[frugal] else frugal
     return keep, gains[keep]
 
 
@@ -53,3 +60,8 @@ def _ways(levels: Sequence[Level]) -> Iterator[tuple[bool, ...]]:
 def _shares(levels: Sequence[Level], keep: Sequence[bool], shape: Shape) -> bool:
     """Whether anything is read by more than one row."""
     return any(level.copies < shape.rows for level, kept in zip(levels, keep, strict=True) if kept)
+
+
+def _held(levels: Sequence[Level], keep: Sequence[bool]) -> int:
+    """Positions that are held, copies counted."""
+    return sum(level.length * level.copies for level in joined(levels, keep))
