@@ -15,7 +15,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 from ..compiler import ops as _dialect  # noqa: F401  (registers the operators)
 from ..compiler.errors import UsageError
@@ -99,10 +101,26 @@ def attention(
     causal = attention_mask is None and is_causal and query.shape[2] > 1
     operands = query, key, value, biased(attention_mask, position_bias)
     options["mask"] = "causal" if causal else "none"
-    if s_aux is None:
+    if query.shape[2] == 1 and s_aux is None and not softcap and not dropout and not _traced(query):
+        out = _one_query(*operands, scaling)
+    elif s_aux is None:
         out = torch.ops.regraft.attention(*operands, **options, dropout=dropout if module.training else 0.0)
     else:
         # A logit without a value takes its share of the mass, and gives nothing.
         out, lse = attention_lse(*operands, **options)
         out = out * torch.sigmoid(lse - s_aux.to(lse.dtype)[:, None]).unsqueeze(-1).to(out.dtype)
     return out.transpose(1, 2).contiguous(), None
+
+
+def _one_query(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float | None) -> Tensor:
+    """Attention of one query, at once: the query heads of a group as rows, as ``fold-grouped-queries`` has it."""
+    batch, kv_heads = key.shape[:2]
+    stacked = query.reshape(batch, kv_heads, -1, query.shape[3])
+    if bias is not None and bias.shape[1] > 1:
+        bias = bias.reshape(bias.shape[0], kv_heads, -1, bias.shape[3])
+    out = F.scaled_dot_product_attention(stacked, key, value, bias, scale=scale)
+    return out.reshape(batch, query.shape[1], 1, -1)
+
+
+def _traced(tensor: Tensor) -> bool:
+    return torch.compiler.is_compiling() or isinstance(tensor, FakeTensor)

@@ -7,11 +7,14 @@ without sharing. Nothing is decided before the first tokens after the prefix are
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from ..compiler.remarks import Remark
+
+EAGER_CALL = 2e-4
+"""Seconds that a part costs a CPU beside its work where nothing is compiled (two parts and their merge took 4e-4)."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Gate:
         """For levels of (positions, nodes) and the first own keys and values [B, Hkv, S, D]; ``fixed`` cannot join."""
         from ..passes.share_prefix import SharePrefix
         from ..passes.share_prefix.merging import best
-        from ..passes.share_prefix.profit import Level, Shape, rates_of
+        from ..passes.share_prefix.profit import MIN_ROWS, Level, Shape, rates_of
 
         limits = SharePrefix()
         min_gain = limits.min_gain if self.min_gain is None else self.min_gain
@@ -40,7 +43,12 @@ class Gate:
         if min_gain and prefix < limits.min_prefix:
             message = f"{prefix} shared positions are fewer than {limits.min_prefix}"
             return self._declined(len(levels), "short-prefix", message, {"prefix": prefix})
+        if min_gain and rows < MIN_ROWS:
+            message = f"{rows} rows share too little for the parts to be worth their merge"
+            return self._declined(len(levels), "few-rows", message, {"rows": rows, "min_rows": MIN_ROWS})
         if min_gain and rates is not None:
+            if keys.device.type == "cpu":
+                rates = replace(rates, call=EAGER_CALL)
             below = [Level(*level) for level in levels] + [Level(own, rows)]
             chosen, gain = best(shape, below, rates, fixed)
             numbers = {"predicted_gain": gain, "min_gain": min_gain, "prefix": prefix, "rows": rows}

@@ -80,6 +80,23 @@ def test_generation_gives_the_same_tokens(cache):
     assert torch.equal(hf.use(model).generate(ids, **options), expected)
 
 
+@pytest.mark.parametrize("queries", [1, 3])
+@pytest.mark.parametrize("kind", ["none", "boolean", "additive", "of each head"])
+def test_one_query_and_several_are_attended_alike(queries, kind):
+    model = llama()
+    q, k, v = torch.randn(2, 4, queries, 8), torch.randn(2, 2, 9, 8), torch.randn(2, 2, 9, 8)
+    masks = {
+        "none": None,
+        "boolean": torch.rand(2, 1, queries, 9) > 0.3,
+        "additive": torch.randn(2, 1, queries, 9),
+        "of each head": torch.randn(2, 4, queries, 9),
+    }
+    found, _ = hf.attention(model.model.layers[0].self_attn, q, k, v, masks[kind], is_causal=False)
+    k, v = (x.repeat_interleave(2, 1) for x in (k, v))
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, masks[kind])
+    torch.testing.assert_close(found, expected.transpose(1, 2))
+
+
 def test_attention_weights_are_refused_by_name():
     model = hf.use(llama())
     with pytest.raises(NotImplementedError, match="attention weights"):

@@ -44,8 +44,9 @@ def decided(levels, rows, own=64, **options):
     ("levels", "rows", "code"),
     [
         ([(4096, 1)], 1, "short-prefix"),
-        ([(4096, 1)], 2, "no-gain"),
-        ([(1024, 1)], 2, "no-gain"),
+        ([(4096, 1)], 2, "few-rows"),
+        ([(1024, 1)], 2, "few-rows"),
+        ([(1024, 1)], 3, "no-gain"),
         ([(255, 1)], 64, "short-prefix"),
         ([(16, 1)], 256, "short-prefix"),
         ([(4096, 64)], 64, "short-prefix"),
