@@ -82,8 +82,11 @@ def pad_token(model: Any, options: dict[str, Any]) -> int:
     return 0
 
 
-def encode(model: Any, inputs: Any) -> tuple[Any, list[Tensor], list[Tensor]]:
-    """The encoder's outputs, and each decoder layer's cross-attention keys and values [B, H, T, D] of them."""
+def encode(model: Any, inputs: Any) -> tuple[Any, Tensor | None, list[Tensor], list[Tensor]]:
+    """The encoder's outputs, the mask of their padding, and each decoder layer's cross-attention keys and values.
+
+    Keys and values are [B, H, T, D]; the mask is [B, T] or, where there is no padding, ``None``.
+    """
     from transformers import DynamicCache, EncoderDecoderCache
 
     given = inputs if isinstance(inputs, dict) else {model.main_input_name: inputs}
@@ -91,10 +94,6 @@ def encode(model: Any, inputs: Any) -> tuple[Any, list[Tensor], list[Tensor]]:
         if isinstance(each, Tensor) and each.device != model.device:
             raise UsageError(f"{name} is on {each.device}, the model on {model.device}", hint="move the inputs")
     mask = given.get("attention_mask")
-    if mask is not None and not bool(mask.all()):
-        raise UsageError(
-            "encoder inputs with padding cannot be shared", hint="share the states of inputs of one length at a time"
-        )
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
     with torch.no_grad():
         outputs = model.get_encoder()(**given)
@@ -102,4 +101,5 @@ def encode(model: Any, inputs: Any) -> tuple[Any, list[Tensor], list[Tensor]]:
         start = torch.zeros(rows, 1, dtype=torch.int64, device=model.device)
         model(encoder_outputs=outputs, decoder_input_ids=start, past_key_values=cache, use_cache=True)
     layers: Any = cache.cross_attention_cache.layers
-    return outputs, [layer.keys.detach() for layer in layers], [layer.values.detach() for layer in layers]
+    padding = None if mask is None or bool(mask.all()) else mask
+    return outputs, padding, [layer.keys.detach() for layer in layers], [layer.values.detach() for layer in layers]

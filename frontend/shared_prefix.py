@@ -256,6 +256,8 @@ class SharedStates:
 
     model: Any
     encoder_outputs: Any
+    attention_mask: Tensor | None
+    """[B, T], of the encoder's inputs; ``None`` where they have no padding."""
     keys: Sequence[Tensor]
     values: Sequence[Tensor]
 
@@ -272,7 +274,9 @@ class SharedStates:
         return SharedStatesCache(SharedPrefixCache([((), ())] * layers, [None] * layers), self.keys, self.values)
 
     def generate(self, **options: Any) -> Any:
-        """``generate`` of the model for the encoder inputs."""
+        """``generate`` of the model for the encoder inputs, their padding hidden."""
+        if self.attention_mask is not None:
+            options["attention_mask"] = self.attention_mask
         return self.model.generate(encoder_outputs=self.encoder_outputs, past_key_values=self.new_cache(), **options)
 
 
