@@ -132,12 +132,12 @@ def _logits(q: Tensor, k: Tensor, scale: float | None, softcap: float) -> Tensor
 
 def _grouped_matmul(a: Tensor, b: Tensor) -> Tensor:
     """[.., Hq, M, K] @ [.., Hkv, K, N], the query heads of one key head stacked as rows so that b is never repeated."""
-    heads, kv_heads, rows = a.shape[-3], b.shape[-3], a.shape[-2]
+    heads, kv_heads = a.shape[-3], b.shape[-3]
     if known(heads == kv_heads):
         return a @ b
-    # unflatten and flatten, since one reshape over two dimensions guards on dynamic sizes
-    stacked = torch.unflatten(a, -3, (kv_heads, heads // kv_heads)).flatten(-3, -2)
-    return torch.unflatten(stacked @ b, -2, (heads // kv_heads, rows)).flatten(-4, -3)
+    # einsum, since to stack them by hand is to guard on the number of rows
+    grouped = torch.unflatten(a, -3, (kv_heads, heads // kv_heads))
+    return torch.einsum("...gmk,...kn->...gmn", grouped, b).flatten(-4, -3)
 
 
 def _share_batch(q: Tensor, kv: Tensor) -> Tensor:
@@ -157,20 +157,23 @@ def key_mask(q: Tensor, k: Tensor, key_lengths: Tensor | None, mask: str, offset
     j = torch.arange(keys, device=q.device)
     visible = None
     if not unmasked:
-        r = torch.arange(queries, device=q.device).unsqueeze(-1) + offset
-        if mask == "causal":
-            visible = j <= r
-        elif mask == "sliding":
-            visible = (j <= r) & (j > r - window)
-        elif mask == "sliding_bidirectional":
-            visible = (j - r).abs() < window
-        elif mask == "prefix":
-            visible = (j <= r) | (j < window)
-        elif mask == "block_diagonal":
-            visible = j // window == r // window
-        else:
-            visible = j // window <= r // window
+        visible = sees(torch.arange(queries, device=q.device).unsqueeze(-1) + offset, j, mask, window)
     return visible if key_lengths is None else combined_mask(visible, j < key_lengths[..., None, None, None])
+
+
+def sees(r: Tensor, j: Tensor, mask: str, window: int) -> Tensor:
+    """Whether a query whose position among the keys is r sees key j, by a mask kind other than none."""
+    if mask == "causal":
+        return j <= r
+    if mask == "sliding":
+        return (j <= r) & (j > r - window)
+    if mask == "sliding_bidirectional":
+        return (j - r).abs() < window
+    if mask == "prefix":
+        return (j <= r) | (j < window)
+    if mask == "block_diagonal":
+        return j // window == r // window
+    return j // window <= r // window
 
 
 def _every_row_sees(q: Tensor, k: Tensor, mask: str, offset: int) -> bool:

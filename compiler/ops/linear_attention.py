@@ -19,13 +19,10 @@ The definition is chunked: within a chunk the masked product of queries and keys
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .registry import Call, accumulation_dtype, declare, known, require
-
-_GROUP = 32
-"""Chunks whose states are joined in one product; of more than these, groups are joined."""
+from . import chunks
+from .registry import Call, accumulation_dtype, declare, known, require, require_equal
 
 
 def linear_attention(
@@ -52,33 +49,21 @@ def linear_attention(
     dtype, out_dtype = accumulation_dtype(x.dtype for x in given), v.dtype
     batch, _, length, width = q.shape
     steps = _log_decay(decay, length, q.device, dtype)
-    chunks = (length + chunk - 1) // chunk
-    padding = chunks * chunk - length
-
-    def split(x: Tensor) -> Tensor:
-        """[B, H, chunks, chunk, ...], of zeros after the last step."""
-        padded = F.pad(x, (0, 0, 0, padding))
-        return padded.reshape(x.shape[0], x.shape[1], chunks, chunk, x.shape[-1])
-
-    q, k, v = (split(per_head(x.to(dtype), heads)) for x in (q, k, v))
-    steps = split(steps.unsqueeze(-1)).squeeze(-1)
+    q, k, v = (chunks.split(per_head(x.to(dtype), heads), 2, chunk) for x in (q, k, v))
+    steps = chunks.split(steps, 2, chunk)
     between, since = segment_sums(steps), steps.cumsum(-1)
     updates = (k * between[..., -1, :].exp().unsqueeze(-1)).mT @ v
     if initial_state is None:
         initial_state = q.new_zeros(batch, heads, width, v.shape[-1])
-    values = torch.cat((initial_state.to(dtype).unsqueeze(2), updates), 2)
-    # The state before the first chunk is there already: its decay is of no consequence.
-    totals = F.pad(since[..., -1], (1, 0))
-    states = recurrence(totals, values.flatten(3)).unflatten(-1, (width, v.shape[-1]))
+    # Of the state before the first chunk, which is there already, the decay is of no consequence.
+    before = chunks.after(initial_state.to(dtype), updates, 2)
+    totals = chunks.after(torch.zeros_like(since[:, :, 0, 0]), since[..., -1], 2)
+    groups = chunks.count(length, chunk * chunks.GROUP)
+    states = recurrence(totals, before.flatten(3), groups).unflatten(-1, (width, v.shape[-1]))
     within = (q @ k.mT * between.exp()) @ v
-    out = scale * (within + q * since.exp().unsqueeze(-1) @ states[:, :, :-1])
-    out = out.flatten(2, 3)[:, :, :length]
-    return _packed(out.to(out_dtype)), _packed(states[:, :, -1])
-
-
-def _packed(x: Tensor) -> Tensor:
-    # contiguous() would ask whether it is already, and guard on the length.
-    return x.clone(memory_format=torch.contiguous_format)
+    out = scale * (within + q * since.exp().unsqueeze(-1) @ states)
+    final = since[:, :, -1, -1, None, None].exp() * states[:, :, -1] + updates[:, :, -1]
+    return chunks.join(out.to(out_dtype), 2, length), final
 
 
 def segment_sums(x: Tensor) -> Tensor:
@@ -93,22 +78,32 @@ def segment_sums(x: Tensor) -> Tensor:
     return terms.cumsum(-2).masked_fill(row < column, -torch.inf)
 
 
-def recurrence(log_decay: Tensor, x: Tensor) -> Tensor:
-    """y_j = exp(log_decay_j) y_{j-1} + x_j for log_decay [..., n] and x [..., n, F], from y_{-1} = 0."""
+def recurrence(log_decay: Tensor, x: Tensor, groups: int | None = None) -> Tensor:
+    """y_j = exp(log_decay_j) y_{j-1} + x_j for log_decay [..., n] and x [..., n, F], from y_{-1} = 0.
+
+    Where n is a symbol, ``groups`` is how many times :data:`.chunks.GROUP` hold it: a division of a division is more
+    than what is known of symbols can be proved for.
+    """
     n = x.shape[-2]
-    # Groups of a symbolic number of chunks would guard on it.
-    if not known(n > _GROUP):
+    symbolic = isinstance(n, torch.SymInt)
+    if not symbolic and n <= chunks.GROUP:
         return segment_sums(log_decay).exp() @ x
-    groups = (n + _GROUP - 1) // _GROUP
-    padding = groups * _GROUP - n
-    decays = F.pad(log_decay, (0, padding)).unflatten(-1, (groups, _GROUP))
-    parts = F.pad(x, (0, 0, 0, padding)).unflatten(-2, (groups, _GROUP))
-    within = segment_sums(decays).exp() @ parts
+    decays = chunks.split(log_decay, log_decay.dim() - 1, chunks.GROUP, groups)
+    within = segment_sums(decays).exp() @ chunks.split(x, x.dim() - 2, chunks.GROUP, groups)
     since = decays.cumsum(-1)
-    ends = recurrence(since[..., -1], within[..., -1, :])
-    before = F.pad(ends, (0, 0, 1, 0))[..., :-1, :]
+    ends = (_by_doubling if symbolic else recurrence)(since[..., -1], within[..., -1, :])
+    before = chunks.after(torch.zeros_like(ends[..., 0, :]), ends, ends.dim() - 2)
     whole = within + since.exp().unsqueeze(-1) * before.unsqueeze(-2)
-    return whole.flatten(-3, -2)[..., :n, :]
+    return chunks.join(whole, x.dim() - 2, n)
+
+
+def _by_doubling(log_decay: Tensor, x: Tensor) -> Tensor:
+    """:func:`recurrence` for any number of states, n log n of work."""
+    for _, source, none in chunks.earlier(x.shape[-2], x.device):
+        moved = log_decay.exp().masked_fill(none, 0).unsqueeze(-1) * x.index_select(-2, source)
+        log_decay = log_decay + log_decay.index_select(-1, source).masked_fill(none, 0)
+        x = x + moved
+    return x
 
 
 def per_head(x: Tensor, heads: int) -> Tensor:
@@ -134,7 +129,7 @@ def check(q: Tensor, k: Tensor, v: Tensor, decay: Tensor | None, initial_state: 
         require(name, argument, x.dim() == 4, "[batch, heads, time, width]", f"rank {x.dim()}")
     require(name, "k", not known(k.shape[-1] != q.shape[-1]), f"as wide as q ({q.shape[-1]})", k.shape[-1])
     for argument, x in (("k", k), ("v", v)):
-        require(name, argument, not known(x.shape[2] != q.shape[2]), f"as long as q ({q.shape[2]})", x.shape[2])
+        require_equal(name, argument, "as long as q", x.shape[2], q.shape[2])
     require(name, "chunk", chunk >= 1, "at least 1", chunk)
     heads = max(q.shape[1], k.shape[1], v.shape[1])
     for argument, x in (("q", q), ("k", k), ("v", v)):
@@ -144,6 +139,8 @@ def check(q: Tensor, k: Tensor, v: Tensor, decay: Tensor | None, initial_state: 
         require(name, "decay", decay.dim() in (1, 3), "[heads] or [batch, heads, time]", f"rank {decay.dim()}")
         found = decay.shape[0] if decay.dim() == 1 else decay.shape[1]
         require(name, "decay", not known(found != heads), f"of {heads} heads", found)
+        if decay.dim() == 3:
+            require_equal(name, "decay", "as long as q", decay.shape[2], q.shape[2])
     if initial_state is not None:
         expected = (q.shape[0], heads, q.shape[-1], v.shape[-1])
         fits = initial_state.dim() == 4 and not any(

@@ -5,7 +5,8 @@ A semantic operator has a schema and a reference in plain ATen, which is its def
 takes its gradients from the reference, and dissolves into the reference's ATen when AOTAutograd meets it.
 
 - :func:`declare` registers one and gives back its :class:`SemanticOp`.
-- :func:`known`, :func:`require` and :func:`one_of` check arguments without ever guarding on a symbolic size.
+- :func:`known`, :func:`require` and :func:`one_of` check arguments without ever guarding on a symbolic size;
+  :func:`require_equal` makes one symbol of two sizes that the operator needs to be equal.
 """
 
 # torch.library comes without types.
@@ -66,6 +67,14 @@ def require(name: str, argument: str, holds: bool, expected: str, got: object) -
     """Raise ``ValueError`` naming the operator, the argument, what was expected and what came."""
     if not holds:
         raise ValueError(f"{NAMESPACE}::{name}: {argument} must be {expected}, got {got}")
+
+
+def require_equal(name: str, argument: str, expected: str, size: int, other: int) -> None:
+    """Raise ``ValueError`` as :func:`require` does unless the sizes are equal; symbols are guarded to be, before any
+    arithmetic is done with one of them that is compared with that of the other."""
+    if known(size != other):  # To put a symbol into a message is to ask for its value.
+        require(name, argument, False, f"{expected} ({other})", size)
+    torch._check(size == other)
 
 
 def one_of(name: str, argument: str, value: str, allowed: Collection[str]) -> None:

@@ -15,13 +15,10 @@ function :mod:`.ssm_scan_companion`.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from . import chunks
 from .registry import Call, accumulation_dtype, declare, known, require
-
-_GROUP = 16
-"""Chunks whose states are joined in one product; of more than these, groups are joined."""
 
 
 def ssm_scan(
@@ -47,8 +44,7 @@ def ssm_scan(
     _check(u, log_radius, angle, residue_re, residue_im, skip, initial_state, chunk)
     parameters = [log_radius, angle, residue_re, residue_im, *(x for x in (skip, initial_state) if x is not None)]
     dtype = accumulation_dtype(x.dtype for x in (u, *parameters))
-    batch, channels, length = u.shape
-    chunks = (length + chunk - 1) // chunk
+    channels, length = u.shape[1:]
     steps = torch.arange(chunk, device=u.device)
     power_re, power_im = _powers(log_radius, angle, steps, dtype)
     # What is read off a state after m more steps, Re(R lambda^m x), as factors of its real and its imaginary part.
@@ -56,7 +52,7 @@ def ssm_scan(
     read_re = residue_re * power_re - residue_im * power_im
     read_im = -(residue_re * power_im + residue_im * power_re)
 
-    given = F.pad(u.to(dtype), (0, chunks * chunk - length)).reshape(batch, channels, chunks, chunk)
+    given = chunks.split(u.to(dtype), 2, chunk)
     lag0 = u.new_zeros(channels, 1, dtype=dtype) if skip is None else skip.to(dtype).unsqueeze(-1)
     taps = torch.cat((lag0, read_re.sum(1)[:, :-1]), -1)
     lag = steps - steps.unsqueeze(-1)
@@ -67,22 +63,21 @@ def ssm_scan(
     added = [(given @ part.flip(-1).mT).mT for part in (power_re, power_im)]
     if initial_state is None:
         initial_state = u.new_zeros(*u.shape[:2], log_radius.shape[1], 2, dtype=dtype)
-    first = initial_state.to(dtype)
-    joined = [torch.cat((first[..., at : at + 1], added[at][..., :-1]), -1) for at in range(2)]
-    state_re, state_im = _recurrence(log_radius, angle, joined[0], joined[1], chunk)
+    joined = [chunks.after(*parts, 3) for parts in zip(initial_state.to(dtype).unbind(-1), added, strict=True)]
+    groups = chunks.count(length, chunk * chunks.GROUP)
+    state_re, state_im = _recurrence(log_radius, angle, joined[0], joined[1], chunk, groups)
     y = given @ within + state_re.mT @ read_re + state_im.mT @ read_im
-    y = y.reshape(batch, channels, chunks * chunk)[..., :length].to(u.dtype)
 
     # The last chunk need not be full: how many of its steps are left after each, itself included.
-    rest = length - (chunks - 1) * chunk
+    at, rest = chunks.last(length, chunk)
     left = rest - 1 - steps
     to_end = (part * (left >= 0) for part in _powers(log_radius, angle, left.clamp(min=0), dtype))
-    own = [(given[:, :, -1:] @ part.mT).squeeze(-2) for part in to_end]
+    own = [(given[:, :, at].unsqueeze(-2) @ part.mT).squeeze(-2) for part in to_end]
     over_re, over_im = (part.squeeze(-1) for part in _powers(log_radius, angle, steps[:1] + rest, dtype))
-    last_re, last_im = state_re[..., -1], state_im[..., -1]
+    last_re, last_im = state_re[..., at], state_im[..., at]
     final_re = over_re * last_re - over_im * last_im + own[0]
     final_im = over_re * last_im + over_im * last_re + own[1]
-    return y.clone(memory_format=torch.contiguous_format), torch.stack((final_re, final_im), -1)
+    return chunks.join(y.to(u.dtype), 2, length), torch.stack((final_re, final_im), -1)
 
 
 def _powers(log_radius: Tensor, angle: Tensor, exponents: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -93,28 +88,42 @@ def _powers(log_radius: Tensor, angle: Tensor, exponents: Tensor, dtype: torch.d
     return (radius * turned.cos()).to(dtype), (radius * turned.sin()).to(dtype)
 
 
-def _recurrence(log_radius: Tensor, angle: Tensor, re: Tensor, im: Tensor, step: int) -> tuple[Tensor, Tensor]:
-    """x_j = lambda^step x_{j-1} + given_j along the last axis of [B, H, N, n], from x_{-1} = 0."""
+def _recurrence(
+    log_radius: Tensor, angle: Tensor, re: Tensor, im: Tensor, step: int, groups: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """x_j = lambda^step x_{j-1} + given_j along the last axis of [B, H, N, n], from x_{-1} = 0.
+
+    ``groups`` is as in :func:`.linear_attention.recurrence`.
+    """
     n = re.shape[-1]
-    if not known(n > _GROUP):
+    symbolic = isinstance(n, torch.SymInt)
+    if not symbolic and n <= chunks.GROUP:
         distance = torch.arange(n, device=re.device).unsqueeze(-1) - torch.arange(n, device=re.device)
         return _mixed(log_radius, angle, distance, re, im, step)
-    groups = (n + _GROUP - 1) // _GROUP
-    place = torch.arange(_GROUP, device=re.device)
-    # [groups * B, H, N, _GROUP]
-    inner = [
-        F.pad(x, (0, groups * _GROUP - n)).unflatten(-1, (groups, _GROUP)).movedim(-2, 0).flatten(0, 1)
-        for x in (re, im)
-    ]
-    inner_re, inner_im = _mixed(log_radius, angle, place.unsqueeze(-1) - place, inner[0], inner[1], step)
-    whole_re, whole_im = (x.unflatten(0, (groups, re.shape[0])) for x in (inner_re, inner_im))
-    ends = [x[..., -1].movedim(0, -1) for x in (whole_re, whole_im)]
-    ends_re, ends_im = _recurrence(log_radius, angle, ends[0], ends[1], step * _GROUP)
-    before = [F.pad(x, (1, 0))[..., :-1].movedim(-1, 0).unsqueeze(-1) for x in (ends_re, ends_im)]
+    place = torch.arange(chunks.GROUP, device=re.device)
+    # [groups, B, H, N, GROUP]
+    inner = [chunks.split(x, 3, chunks.GROUP, groups).movedim(3, 0) for x in (re, im)]
+    within_re, within_im = _mixed(log_radius, angle, place.unsqueeze(-1) - place, inner[0], inner[1], step)
+    ends = [x[..., -1].movedim(0, -1) for x in (within_re, within_im)]
+    join = _by_doubling if symbolic else _recurrence
+    ends_re, ends_im = join(log_radius, angle, ends[0], ends[1], step * chunks.GROUP)
+    before = [chunks.after(torch.zeros_like(x[..., 0]), x, 3).movedim(-1, 0).unsqueeze(-1) for x in (ends_re, ends_im)]
     over_re, over_im = _powers(log_radius, angle, (place + 1) * step, re.dtype)
-    whole_re = whole_re + over_re * before[0] - over_im * before[1]
-    whole_im = whole_im + over_re * before[1] + over_im * before[0]
-    return tuple(x.movedim(0, -2).flatten(-2)[..., :n] for x in (whole_re, whole_im))  # type: ignore[return-value]
+    whole_re = within_re + over_re * before[0] - over_im * before[1]
+    whole_im = within_im + over_re * before[1] + over_im * before[0]
+    return tuple(chunks.join(x.movedim(0, 3), 3, n) for x in (whole_re, whole_im))  # type: ignore[return-value]
+
+
+def _by_doubling(log_radius: Tensor, angle: Tensor, re: Tensor, im: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    """:func:`_recurrence` for any number of states, n log n of work."""
+    one = torch.ones(1, dtype=torch.int64, device=re.device)
+    for distance, source, none in chunks.earlier(re.shape[-1], re.device):
+        over_re, over_im = (
+            part.masked_fill(none, 0) for part in _powers(log_radius, angle, one * (distance * step), re.dtype)
+        )
+        from_re, from_im = re.index_select(-1, source), im.index_select(-1, source)
+        re, im = re + over_re * from_re - over_im * from_im, im + over_re * from_im + over_im * from_re
+    return re, im
 
 
 def _mixed(

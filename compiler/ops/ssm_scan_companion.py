@@ -28,15 +28,13 @@ Orders beyond :data:`MAX_ORDER` are refused; below, it is for the conversion to 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from . import chunks
 from .registry import Call, accumulation_dtype, declare, known, require
 
 MAX_ORDER = {torch.float32: 8, torch.float64: 32}
 """By the dtype of the computation: see the table above."""
-_DOUBLINGS = 26
-"""For a symbolic number of chunks: enough for 2 ** 26."""
 
 
 def ssm_scan_companion(
@@ -62,7 +60,6 @@ def ssm_scan_companion(
     _check(u, denominator, numerator, skip, initial_state, chunk, dtype)
     batch, channels, length = u.shape
     order = denominator.shape[1]
-    chunks = (length + chunk - 1) // chunk
     steps = torch.arange(chunk, device=u.device)
     matrix = companion_matrix(denominator.double())
     # What v and y are after i more steps without input, as rows over the state: [H, chunk + 1, d] and [H, chunk, d].
@@ -74,21 +71,20 @@ def ssm_scan_companion(
     older = chunk - 1 - steps.unsqueeze(-1) - torch.arange(order, device=u.device)
     added = response[:, older.clamp(min=0)].masked_fill(older < 0, 0).to(dtype)
 
-    padded = F.pad(u.to(dtype), (0, chunks * chunk - length)).reshape(batch, channels, chunks, chunk)
+    padded = chunks.split(u.to(dtype), 2, chunk)
     if initial_state is None:
         initial_state = u.new_zeros(batch, channels, order, dtype=dtype)
-    own = torch.cat((initial_state.to(dtype).unsqueeze(2), (padded @ added)[:, :, :-1]), 2)
+    own = chunks.after(initial_state.to(dtype), padded @ added, 2)
     before = _recurrence(torch.linalg.matrix_power(matrix, chunk), own)
     y = padded @ within + before @ read.to(dtype).mT
-    y = y.reshape(batch, channels, chunks * chunk)[..., :length].to(u.dtype)
 
     # v before and in the last chunk, which need not be full: the state is its last d samples that there are.
-    last, inputs = before[:, :, -1], padded[:, :, -1:]
-    v = inputs @ _toeplitz(response.to(dtype), steps) + last.unsqueeze(2) @ ahead.to(dtype).mT
+    at, rest = chunks.last(length, chunk)
+    last = before[:, :, at]
+    v = padded[:, :, at].unsqueeze(2) @ _toeplitz(response.to(dtype), steps) + last.unsqueeze(2) @ ahead.to(dtype).mT
     v = torch.cat((last.flip(-1), v.squeeze(2)), -1)
-    rest = length - (chunks - 1) * chunk
     final = v.index_select(-1, rest + torch.arange(order, device=u.device).flip(0))
-    return y.clone(memory_format=torch.contiguous_format), final.clone(memory_format=torch.contiguous_format)
+    return chunks.join(y.to(u.dtype), 2, length), final.clone(memory_format=torch.contiguous_format)
 
 
 def companion_step(
@@ -124,12 +120,11 @@ def _toeplitz(taps: Tensor, steps: Tensor) -> Tensor:
 
 def _recurrence(matrix: Tensor, x: Tensor) -> Tensor:
     """x_j <- matrix x_{j-1} + x_j along the chunks of [B, H, n, d], by sums over 1, 2, 4 ... of them."""
-    n = x.shape[2]
-    place = torch.arange(n, device=x.device)
-    for doubling in range(_DOUBLINGS if isinstance(n, torch.SymInt) else (n - 1).bit_length()):
-        source = place - 2**doubling
-        moved = x.index_select(2, source.clamp(min=0)) @ matrix.to(x.dtype).mT
-        x = x + moved.masked_fill((source < 0).unsqueeze(-1), 0)
+    for _, source, none in chunks.earlier(x.shape[2], x.device):
+        moved = x.index_select(2, source) @ matrix.to(x.dtype).mT
+        x = x + moved.masked_fill(none.unsqueeze(-1), 0)
+        # A power that no state is moved by must not overflow: its gradient would be no number.
+        matrix = matrix.masked_fill(none.all(), 0)
         matrix = matrix @ matrix
     return x
 
