@@ -59,7 +59,7 @@ RECIPES = {
     "characters": Recipe(
         HyenaConfig(vocab=len(ALPHABET), dim=128, layers=2, length=512, fast_decay=0.03, **_SMOOTH),
         Characters(size=4),
-        steps=3_000,
+        steps=6_000,
         rate=3e-3,
     ),
     "genes": Recipe(
