@@ -29,6 +29,7 @@ BUILTIN = {
         "attention.inductor": "attention.candidates:AttentionReference",
         "attention.tile": "attention.candidates:AttentionTiles",
         "attention_lse.flash": "attention.libraries:AttentionLseFlash",
+        "attention_lse.flex": "attention.flex:AttentionLseFlex",
         "attention_lse.inductor": "attention.candidates:AttentionLseReference",
         "attention_lse.sdpa": "attention.sdpa:AttentionLseSdpa",
         "attention_lse.tile": "attention.candidates:AttentionLseTiles",

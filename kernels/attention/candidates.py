@@ -87,20 +87,15 @@ class AttentionTiles(Absorbing):
 
     def supports(self, call: Call, target: Target) -> Decline | None:
         """Every mask; heads of up to 256 fixed features, one dtype, no dropout, no gradient of a bias."""
-        q, k, v, bias = call["q"], call["k"], call["v"], call["bias"]
+        q, v, bias = call["q"], call["v"], call["bias"]
         if target.kind not in self.kinds:
             return Decline("device", f"tile kernels run on GPUs, not on {target.name}")
-        if call.autocast:
-            return Decline("autocast", "autocast would cast the operands")
-        if q.dtype not in DTYPES or {q.dtype, k.dtype, v.dtype} != {q.dtype}:
-            return Decline("dtype", f"q, k and v are {q.dtype}, {k.dtype} and {v.dtype}")
-        if q.dim() > 4:
-            return Decline("rank", f"there are {q.dim() - 3} batch dimensions", unblock="flatten them into one")
-        fixed = [q.shape[-1], v.shape[-1], q.shape[-3], k.shape[-3]]
-        if not all(isinstance(size, int) for size in fixed):
-            return Decline("heads-dynamic", "the number of heads or of their features is symbolic")
-        if max(fixed[:2]) > MOST_FEATURES:
-            return Decline("head-dim", f"{max(fixed[:2])} features a head are more than {MOST_FEATURES}")
+        decline = foreign(call, DTYPES)
+        if decline is not None:
+            return decline
+        features = max(q.shape[-1], v.shape[-1])
+        if features > MOST_FEATURES:
+            return Decline("head-dim", f"{features} features a head are more than {MOST_FEATURES}")
         if call.arguments.get("dropout"):
             return Decline("dropout", "the kernel does not drop probabilities", unblock="eval()")
         if _scale(call) <= 0:
@@ -178,6 +173,20 @@ class AttentionLseTiles(AttentionTiles):
     def run(self, call: Call, config: Config, *constants: Tensor) -> Any:
         """Both results."""
         return self.results(call, config)
+
+
+def foreign(call: Call, dtypes: tuple[torch.dtype, ...]) -> Decline | None:
+    """What no kernel for attention takes: other dtypes or several, many batch dimensions, heads of unknown sizes."""
+    q, k, v = call["q"], call["k"], call["v"]
+    if call.autocast:
+        return Decline("autocast", "autocast would cast the operands")
+    if q.dtype not in dtypes or {q.dtype, k.dtype, v.dtype} != {q.dtype}:
+        return Decline("dtype", f"q, k and v are {q.dtype}, {k.dtype} and {v.dtype}")
+    if q.dim() > 4:
+        return Decline("rank", f"there are {q.dim() - 3} batch dimensions", unblock="flatten them into one")
+    if not all(isinstance(size, int) for size in (q.shape[-1], v.shape[-1], q.shape[-3], k.shape[-3])):
+        return Decline("heads-dynamic", "the number of heads or of their features is symbolic")
+    return None
 
 
 def fast(call: Call) -> bool:

@@ -15,7 +15,7 @@ from ...compiler.ops.registry import known
 from ...compiler.rules import Decline
 from ...lowering.candidates import Call, Candidate, Config, Estimate
 from ...lowering.targets import Target
-from .candidates import on_cpu
+from .candidates import foreign, on_cpu
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,12 @@ class AttentionLseFlash(Candidate):
 def unsupported(call: Call, dtypes: tuple[torch.dtype, ...]) -> Decline | None:
     """What none of these kernels takes."""
     q, k, v, bias = call["q"], call["k"], call["v"], call["bias"]
-    if call.autocast:
-        return Decline("autocast", "autocast would cast the operands")
-    if q.dtype not in dtypes or {q.dtype, k.dtype, v.dtype} != {q.dtype}:
-        return Decline("dtype", f"q, k and v are {q.dtype}, {k.dtype} and {v.dtype}")
-    if q.dim() > 4:
-        return Decline("rank", f"there are {q.dim() - 3} batch dimensions", unblock="flatten them into one")
-    fixed = [q.shape[-1], v.shape[-1], q.shape[-3], k.shape[-3]]
-    if not all(isinstance(size, int) for size in fixed):
-        return Decline("heads-dynamic", "the number of heads or of their features is symbolic")
-    if fixed[0] != fixed[1]:
-        return Decline("head-dim", f"keys have {fixed[0]} features a head and values {fixed[1]}")
-    if not fixed[0]:
+    decline = foreign(call, dtypes)
+    if decline is not None:
+        return decline
+    if q.shape[-1] != v.shape[-1]:
+        return Decline("head-dim", f"keys have {q.shape[-1]} features a head and values {v.shape[-1]}")
+    if not q.shape[-1]:
         return Decline("head-dim", "heads have no features")
     if k.dim() == 4 and not known(k.shape[0] == v.shape[0]):
         return Decline("batch", f"keys have a batch of {k.shape[0]} and values one of {v.shape[0]}")

@@ -13,6 +13,7 @@ from regraft.compiler.ops.attention import attention_lse as definition
 from regraft.compiler.ops.merge_lse import merge_lse
 from regraft.kernels.attention import cpu, lse
 from regraft.kernels.attention.candidates import AttentionLseTiles
+from regraft.kernels.attention.flex import AttentionLseFlex
 from regraft.kernels.attention.libraries import AttentionLseFlash
 from regraft.lowering.candidates import Call, call_with
 from regraft.lowering.targets import target_for
@@ -31,12 +32,15 @@ def called(q: Tensor, k: Tensor, v: Tensor, *rest: Any, **options: Any) -> Call:
 LOWERINGS: dict[str, Lowering] = {
     "definition": definition,
     "flash": lambda *args, **options: AttentionLseFlash().run(called(*args, **options), {}),
+    "flex": lambda *args, **options: AttentionLseFlex().run(called(*args, **options), {}),
     "tile": lambda *args, **options: AttentionLseTiles().run(called(*args, **options), SMALL),
     "eager": lse.attention_lse,
 }
 GATE = {torch.float32: GATES["f32"], torch.float16: GATES["f16"], torch.bfloat16: GATES["bf16"]}
 # Far less than what rounding a log-sum-exp to a half would cost, which is half a gate.
 LSE_GATE = {dtype: gate if dtype == torch.float32 else gate / 16 for dtype, gate in GATE.items()}
+
+pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 
 every_lowering = pytest.mark.parametrize("lowering", LOWERINGS.values(), ids=LOWERINGS.keys())
 
