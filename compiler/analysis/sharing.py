@@ -280,8 +280,12 @@ class _Question:
 
     def joined(self) -> list[Segment] | None:
         """``cat`` along the axis, or of one and the same row along the batch."""
-        parts: Sequence[fx.Node] = self.bound["tensors"]
-        dim = self.bound["dim"]
+        # An empty tensor of one dimension may stand among others, as in caches of transformers: it adds nothing, and a
+        # dimension is not to be counted by its rank.
+        rank = self.value.dim()
+        parts = [part for part in self.bound["tensors"] if (tensor := tensor_of(part)) is None or tensor.dim() == rank]
+        given: Any = self.node.args[1] if len(self.node.args) > 1 else self.node.kwargs.get("dim", 0)
+        dim: int = given % rank
         if dim == self.batch:
             first = tensor_of(parts[0])
             same = first is not None and known(first.shape[self.batch] == 1) and all(p is parts[0] for p in parts)

@@ -85,6 +85,7 @@ SPELLINGS = {
     "scaled after joining": then(lambda x: x * 2 + 1),
     "grouped queries": then(lambda x: x[:, :, None].expand(-1, -1, 3, -1, -1).reshape(ROWS, 6, -1, 3)),
     "grouped queries interleaved": then(lambda x: x.repeat_interleave(3, 1)),
+    "behind an empty cache": lambda p, s: torch.cat([torch.tensor([]), p.expand(ROWS, -1, -1, -1), s], -2),
     "heads behind time": lambda p, s: torch.cat(
         [p.transpose(1, 2).expand(ROWS, -1, -1, -1), s.transpose(1, 2)], 1
     ).transpose(1, 2),
