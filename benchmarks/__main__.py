@@ -29,10 +29,11 @@ CPU = (
     "long_conv",
     "hyena",
     "distill",
+    "generation",
     "forward",
 )
 KERNELS = ("kernels.norm", "kernels.recurrence", "kernels.attention", "kernels.matmul", "kernels.long_conv")
-GPU = (*KERNELS, "shared_prefix", "shared_decode", "hyena", "decode", "forward")
+GPU = (*KERNELS, "shared_prefix", "shared_decode", "hyena", "decode", "generation", "forward")
 
 
 def main() -> None:

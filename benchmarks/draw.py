@@ -13,6 +13,8 @@ from typing import Any
 
 from regraft.frontend.bench_shared import DECLARED, DEFAULT, STATIC, WITH, WITHOUT
 
+from .generation import AGAIN, DISTILLED, DOT, EPOCHED, RELAXED, TRANSFORMER
+
 ROOT = Path(__file__).parents[1]
 # Colours of Okabe and Ito, which the colour-blind tell apart; markers and dashes say the same again.
 STYLES = {
@@ -30,6 +32,15 @@ NAMES = {
     WITHOUT: "regraft, compiled, without share-prefix",
 }
 
+STEPS = {
+    DISTILLED: "distilled to 16 states",
+    RELAXED: "exact, relaxed",
+    EPOCHED: "exact, epoched",
+    DOT: "exact, cached dot product",
+    TRANSFORMER: "Llama of the same width and depth, keys and values kept",
+    AGAIN: "whole forward again",
+}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.draw", description=__doc__)
@@ -41,6 +52,10 @@ def main() -> None:
     target = options.out / f"{options.device}-shared-decode.png"
     save(shared_decode(record), target)
     print(target)
+    steps = options.results / f"{options.device}-generation.json"
+    if steps.exists():
+        save(generation(json.loads(steps.read_text())), target.with_name(f"{options.device}-generation.png"))
+        print(target.with_name(f"{options.device}-generation.png"))
 
 
 def shared_decode(record: dict[str, Any]) -> Any:
@@ -63,6 +78,42 @@ def shared_decode(record: dict[str, Any]) -> Any:
     where = f"{record['device']}, {threads}, {points[0]['dtype']}, torch {record['versions']['torch']}"
     model = "Llama of 4 layers of 512, 64 tokens of its own in each row"
     figure.suptitle(f"Decoding after a shared prompt: {model}\n{where}; bars from slowest to fastest step", fontsize=12)
+    return figure
+
+
+def generation(record: dict[str, Any]) -> Any:
+    """The cost of a token of every way against its position; both axes logarithmic."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
+
+    figure = Figure(figsize=(8, 5.6), layout="constrained")
+    axes = figure.subplots()
+    rows = [row for row in record["rows"] if row["case"].startswith("hyena")]
+    for (name, label), style in zip(STEPS.items(), [*STYLES.values(), ("#CC79A7", "P", ":")], strict=True):
+        run = sorted((row for row in rows if row["variant"] == name), key=lambda row: row["notes"]["position"])
+        colour, marker, dashes = style
+        axes.plot(
+            [row["notes"]["position"] for row in run],
+            [row["median_ms"] for row in run],
+            label=label,
+            color=colour,
+            marker=marker,
+            linestyle=dashes,
+            linewidth=2,
+        )
+    axes.set(xlabel="position [tokens]", ylabel="cost of a token [ms]", yscale="log")
+    axes.set_xscale("log", base=2)
+    ticks = sorted({int(row["notes"]["position"]) for row in rows})
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(True, which="major", color="#dddddd")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, handlelength=3)
+    threads = f"{record['threads']} thread{'s' * (record['threads'] > 1)}"
+    model = rows[0]["case"].split(",")[0].replace("hyena", "a Hyena of")
+    where = f"{record['device']}, {threads}, fp32, torch {record['versions']['torch']}"
+    figure.suptitle(f"One token of {model}, against its position\n{where}", fontsize=12)
     return figure
 
 
