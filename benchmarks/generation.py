@@ -241,7 +241,6 @@ def whole_models(device: str, quick: bool) -> list[Row]:
     with torch.device(device):
         ids = torch.zeros(1, prompt + new, dtype=torch.long)
     model = untrained(prompt + new, **sizes).to(device, dtype)
-    # Filters and poles stay in fp32 whatever the model is in.
     rows = []
     for name, options in {DISTILLED: {"passes": DISTILL}, DOT: {"exact": "dot"}, RELAXED: {}}.items():
         way = regraft.recurrent(model, (ids,), **options)
