@@ -87,7 +87,7 @@ EXAMPLES = (
         "two rows",
         lambda q, kp, vp, ks, vs: _attend(q, _after(kp, ks), _after(vp, vs)),
         ("f32[2, 2, 1, 8]", *["f32[1, 2, 1024, 8]"] * 2, *["f32[2, 2, 5, 8]"] * 2),
-        declines="no-gain",
+        declines="few-rows",
     ),
     Example(
         "upper-left causality hides the prompt",
